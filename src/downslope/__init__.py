@@ -1,0 +1,1 @@
+"""Optimizers you can see, steer and take with you."""

@@ -1,0 +1,25 @@
+"""Errors a person can act on: each message is one sentence naming the thing, the rule and what was received."""
+
+from __future__ import annotations
+
+__all__ = ["DownslopeError", "InputError", "MissingExtraError", "NonFiniteError"]
+
+
+class DownslopeError(Exception):
+    """Base of every error Downslope raises on purpose."""
+
+
+class InputError(DownslopeError, ValueError):
+    """A setting, a table or a file that cannot be used; the command ends with status 2."""
+
+
+class MissingExtraError(DownslopeError, ImportError):
+    """An optional library is not installed; the message holds the exact `pip install`."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional library. Install it with: pip install 'downslope[{extra}]'")
+        self.extra = extra
+
+
+class NonFiniteError(DownslopeError, ArithmeticError):
+    """A loss, gradient or weight became infinite or NaN; the run stopped and kept its last finite state."""
