@@ -32,8 +32,8 @@ def exp(x: Any) -> Any:
     """Return e to the power x: e^x = 2^k · e^r with |r| ≤ ln(2)/2."""
     if not _is_scalar(x):
         return _exp_array(x)
-    if x != x or x == -math.inf:
-        return x if x != x else 0.0
+    if math.isnan(x) or x == -math.inf:
+        return 0.0 if x == -math.inf else x
     if x > 709.78:
         return math.inf
     if x < -745.2:

@@ -65,7 +65,7 @@ def chapter_stream(skip_normals: int = 0) -> np.random.RandomState:
 
     The chapter draws the data first and then each layer's weights from this one stream.
     """
-    stream = np.random.RandomState(0)  # noqa: NPY002 - the chapter's digits need the legacy generator
+    stream = np.random.RandomState(0)
     stream.standard_normal(skip_normals)
     return stream
 
