@@ -1,1 +1,61 @@
-"""(being written)"""
+"""Update rules, one file each, and the record they share.
+
+A rule is written once: its `update` is the formula a reader sees and the body every engine runs. A new rule is one
+new file in this folder; it is found by name from then on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from downslope.checks import one_of
+from downslope.rules.optimizer import Optimizer
+from downslope.rules.settings import Setting, setting
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time every file in the folder is found by itself
+    from downslope.rules.adadelta import Adadelta as Adadelta
+    from downslope.rules.adagrad import Adagrad as Adagrad
+    from downslope.rules.adam import Adam as Adam
+    from downslope.rules.adamax import Adamax as Adamax
+    from downslope.rules.adamw import AdamW as AdamW
+    from downslope.rules.ademamix import AdEMAMix as AdEMAMix
+    from downslope.rules.amsgrad import AMSGrad as AMSGrad
+    from downslope.rules.lion import Lion as Lion
+    from downslope.rules.nadam import NAdam as NAdam
+    from downslope.rules.radam import RAdam as RAdam
+    from downslope.rules.rmsprop import RMSprop as RMSprop
+    from downslope.rules.sgd import SGD as SGD
+
+SHARED_FILES = {"formula", "optimizer", "settings"}
+
+
+def _find() -> dict[str, type[Optimizer]]:
+    found: dict[str, type[Optimizer]] = {}
+    for file in pkgutil.iter_modules(__path__):
+        if file.name in SHARED_FILES:
+            continue
+        module = importlib.import_module(f"{__name__}.{file.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Optimizer) and value.__module__ == module.__name__:
+                found[value.name()] = value
+    return found
+
+
+RULES = _find()
+"""Every rule of the package by its name on the command line."""
+
+globals().update({rule.__name__: rule for rule in RULES.values()})
+
+__all__ = ["RULES", "Optimizer", "Setting", "rule", "setting"]
+__all__ += [found.__name__ for found in RULES.values()]
+
+
+def rule(name: str) -> type[Optimizer]:
+    """Return the rule of that name ("sgd", "adam", …), or raise InputError naming the nearest."""
+    return RULES[one_of("optimizer", name, RULES)]
+
+
+def __getattr__(name: str) -> Any:
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

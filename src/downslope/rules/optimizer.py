@@ -1,0 +1,152 @@
+"""The base of every update rule: settings, slots, the scalars of a step, and one pure formula."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+from downslope.errors import InputError
+from downslope.rules.settings import Setting
+
+__all__ = ["Optimizer"]
+
+RESERVED = ("xp", "parameter", "gradient")
+
+
+class Optimizer:
+    """An update rule with its settings: what turns a gradient into the next parameter.
+
+    A subclass declares its settings (`setting`), the names of its slots (one value for each parameter, zero at the
+    start), and `update`, the formula for one element::
+
+        class SignDescent(Optimizer):
+            '''Every parameter moves by the same amount.'''
+
+            learning_rate = setting(0.01, above=0, meaning="size of a step", scheduled=True)
+
+            def update(xp, parameter, gradient, learning_rate):
+                return parameter - learning_rate * xp.sign(gradient)
+
+    `update(xp, parameter, gradient, *slots, *scalars)` returns the new parameter and the new slots in that order. It
+    is called with arrays by the engine that is read and with single numbers inside the compiled loop; both give the
+    same bits as long as the body uses + − × ÷ and `xp`: `sqrt`, `absolute`, `sign`, `maximum`, `minimum`,
+    `where(condition, a, b)`. No number stands in the body: what the formula needs besides its settings is returned,
+    by name, from `per_step`, which works in float64 once a step. A slot that the settings leave unused is None.
+
+    An optimizer never changes; `replace` returns a changed copy.
+    """
+
+    settings: ClassVar[Mapping[str, Setting]] = {}
+    slots: ClassVar[tuple[str, ...]] = ()
+    scalar_names: ClassVar[tuple[str, ...]] = ()
+    update: ClassVar[Callable[..., Any]]
+    learning_rate: Any
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Setting)}
+        cls.settings = {**cls.settings, **own}
+        if isinstance(vars(cls).get("update"), staticmethod):
+            formula = cls.update
+        elif "update" in vars(cls):
+            formula = vars(cls)["update"]
+            cls.update = staticmethod(formula)
+        elif hasattr(cls, "update"):
+            return
+        else:
+            raise InputError(f"{cls.__name__} must define update(xp, parameter, gradient, …)")
+        names = tuple(inspect.signature(formula).parameters)
+        expected = (*RESERVED, *cls.slots)
+        if names[: len(expected)] != expected:
+            raise InputError(
+                f"{cls.__name__}.update must take {', '.join(expected)} first. Received: {', '.join(names)}"
+            )
+        cls.scalar_names = names[len(expected) :]
+
+    def __init__(self, learning_rate: Any = None, **settings: Any) -> None:
+        if type(self) is Optimizer:
+            raise InputError("Optimizer is only the base of the rules: use one of them, or write a subclass")
+        if learning_rate is not None:
+            settings["learning_rate"] = learning_rate
+        for name in settings:
+            if name not in self.settings:
+                raise InputError(
+                    f"{name} must be a setting of {self.name()}, which has {', '.join(self.settings)}. "
+                    f"Received: {name}={settings[name]!r}"
+                )
+        for name, record in self.settings.items():
+            value = record.check(settings[name]) if name in settings else record.default
+            object.__setattr__(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"An optimizer does not change; use .replace({name}={value!r})")
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.settings)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.values() == getattr(other, "values", dict)()
+
+    def __hash__(self) -> int:
+        return hash((type(self), tuple(self.values().items())))
+
+    @classmethod
+    def name(cls) -> str:
+        """The rule's name on the command line: the class's name in lower case."""
+        return cls.__name__.lower()
+
+    @classmethod
+    def documented(cls, section: str) -> str:
+        """Return one section of the docstring ("Formula", "References", …), or "" where there is none."""
+        lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
+        for i, line in enumerate(lines[:-1]):
+            if line == section and set(lines[i + 1]) == {"-"}:
+                body = []
+                for j in range(i + 2, len(lines)):
+                    if j + 1 < len(lines) and lines[j + 1] and set(lines[j + 1]) == {"-"}:
+                        break
+                    body.append(lines[j])
+                return textwrap.dedent("\n".join(body)).strip("\n")
+        return ""
+
+    def values(self) -> dict[str, Any]:
+        """Return the settings by name, in the order they were declared."""
+        return {name: getattr(self, name) for name in self.settings}
+
+    def replace(self, **settings: Any) -> Self:
+        """Return a copy with other settings."""
+        return type(self)(**{**self.values(), **settings})
+
+    def slots_in_use(self) -> tuple[str, ...]:
+        """Return the slots these settings need; a rule overrides it where a setting switches a slot off."""
+        return self.slots
+
+    def at(self, step: int) -> Self:
+        """Return this rule at one step: every schedule replaced by its value after `step` − 1 updates."""
+        moving = {name: value for name, value in self.values().items() if callable(value)}
+        if not moving:
+            return self
+        fixed = object.__new__(type(self))
+        for name, value in self.values().items():
+            object.__setattr__(fixed, name, float(value(step - 1)) if name in moving else value)
+        return fixed
+
+    def rate_after(self, updates: int) -> float:
+        """Return the learning rate in force when `updates` updates have been made.
+
+        This is the rate the last of them used, as the chapter prints it; before the first, the rate of the first.
+        """
+        return float(self.at(max(updates, 1)).learning_rate)
+
+    def per_step(self, step: int) -> Mapping[str, float | bool]:
+        """Return what the formula needs besides its settings, in float64; `step` counts updates from 1."""
+        return {}
+
+    def scalars(self, step: int) -> tuple[float | bool, ...]:
+        """Return the scalars of one step in the order `update` takes them."""
+        now = self.at(step)
+        derived = now.per_step(step)
+        return tuple(derived[name] if name in derived else getattr(now, name) for name in self.scalar_names)
