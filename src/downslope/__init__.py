@@ -1,1 +1,108 @@
-"""Optimizers you can see, steer and take with you."""
+"""Optimizers you can see, steer and take with you.
+
+    import downslope as ds
+
+    data = ds.data.spiral(samples=100, classes=3, seed=0)
+    run = ds.Run(ds.MLP([2, 64, 3]), data, ds.SGD(learning_rate=ds.InverseTime(1.0, decay=1e-3), momentum=0.9))
+    run.train(epochs=10_001)
+    run.history.loss[-1]
+
+Names are loaded when they are first used, so that importing the package costs almost nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from downslope._version import __version__
+
+if TYPE_CHECKING:
+    from downslope import data as data
+    from downslope import network as network
+    from downslope import rules as rules
+    from downslope import schedules as schedules
+    from downslope.engines.rule_check import check_rule as check_rule
+    from downslope.errors import DownslopeError as DownslopeError
+    from downslope.errors import InputError as InputError
+    from downslope.errors import MissingExtraError as MissingExtraError
+    from downslope.errors import NonFiniteError as NonFiniteError
+    from downslope.figures import training_picture as training_picture
+    from downslope.network import MLP as MLP
+    from downslope.network import BinaryCrossEntropy as BinaryCrossEntropy
+    from downslope.network import CrossEntropy as CrossEntropy
+    from downslope.network import Dense as Dense
+    from downslope.network import Dropout as Dropout
+    from downslope.network import Huber as Huber
+    from downslope.network import MeanAbsoluteError as MeanAbsoluteError
+    from downslope.network import MeanSquaredError as MeanSquaredError
+    from downslope.network import Network as Network
+    from downslope.rules import SGD as SGD
+    from downslope.rules import Adadelta as Adadelta
+    from downslope.rules import Adagrad as Adagrad
+    from downslope.rules import Adam as Adam
+    from downslope.rules import Adamax as Adamax
+    from downslope.rules import AdamW as AdamW
+    from downslope.rules import AdEMAMix as AdEMAMix
+    from downslope.rules import AMSGrad as AMSGrad
+    from downslope.rules import Lion as Lion
+    from downslope.rules import NAdam as NAdam
+    from downslope.rules import Optimizer as Optimizer
+    from downslope.rules import RAdam as RAdam
+    from downslope.rules import RMSprop as RMSprop
+    from downslope.rules import setting as setting
+    from downslope.schedules import Constant as Constant
+    from downslope.schedules import Cosine as Cosine
+    from downslope.schedules import Exponential as Exponential
+    from downslope.schedules import InverseTime as InverseTime
+    from downslope.schedules import LinearWarmup as LinearWarmup
+    from downslope.schedules import OneCycle as OneCycle
+    from downslope.schedules import Piecewise as Piecewise
+    from downslope.schedules import Polynomial as Polynomial
+    from downslope.schedules import Schedule as Schedule
+    from downslope.schedules import Step as Step
+    from downslope.training import History as History
+    from downslope.training import Run as Run
+
+ROOMS = ("data", "network", "rules", "schedules")
+
+HOMES = {
+    "downslope.engines.rule_check": ("check_rule",),
+    "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError"),
+    "downslope.figures": ("training_picture",),
+    "downslope.network": (
+        *("BinaryCrossEntropy", "CrossEntropy", "Dense", "Dropout", "Huber"),
+        *("MLP", "MeanAbsoluteError", "MeanSquaredError", "Network"),
+    ),
+    "downslope.rules": (
+        *("AMSGrad", "AdEMAMix", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Lion", "NAdam"),
+        *("Optimizer", "RAdam", "RMSprop", "SGD", "setting"),
+    ),
+    "downslope.schedules": (
+        *("Constant", "Cosine", "Exponential", "InverseTime", "LinearWarmup", "OneCycle"),
+        *("Piecewise", "Polynomial", "Schedule", "Step"),
+    ),
+    "downslope.training": ("History", "Run"),
+}
+
+_HOME_OF = {name: home for home, names in HOMES.items() for name in names}
+
+__all__ = ["__version__", *ROOMS]
+__all__ += list(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ROOMS:
+        return importlib.import_module(f"downslope.{name}")
+    if name in _HOME_OF:
+        value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    elif name[:1].isupper() and name in (rules := importlib.import_module("downslope.rules")).__all__:
+        value = getattr(rules, name)  # a rule added as one new file needs no line here
+    else:
+        raise AttributeError(f"module 'downslope' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

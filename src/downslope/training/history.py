@@ -1,0 +1,102 @@
+"""What was measured at every epoch, as arrays and as a data frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.engines.problem import EpochRecord
+
+if TYPE_CHECKING:
+    import polars
+
+__all__ = ["History"]
+
+
+class History:
+    """One row an epoch, each number an attribute that gives a float64 array: `history.loss[-1]`.
+
+    A row describes the state *before* the epoch's first update, as the chapter prints it. With mini-batches loss and
+    accuracy are means over the epoch's rows, each measured just before the update its batch made.
+
+    Attributes
+    ----------
+    epoch
+        0, 1, 2, …
+    loss
+        What is minimized: mean over the rows, plus the penalty.
+    accuracy or r2
+        Share of rows classified correctly; in regression the coefficient of determination 1 − Σ(y − ŷ)²/Σ(y − ȳ)².
+    learning_rate
+        The rate in force: the one the last update used; before the first, the one it will use.
+    penalty
+        The L1 and L2 part of the loss (mean over the epoch's steps, as the two below).
+    gradient_norm
+        Euclidean norm of the gradient, penalty included.
+    update_ratio
+        Norm of the update divided by the norm of all parameters before it.
+    validation_loss, validation_accuracy or validation_r2
+        The same on the validation part, for the state before the epoch's first update; only with such a part.
+    """
+
+    def __init__(self, kind: str, *, validation: bool) -> None:
+        score = "accuracy" if kind == "classification" else "r2"
+        names = [name.replace("score", score) for name in EpochRecord._fields]
+        self._columns = {
+            name: place for place, name in enumerate(names) if validation or not name.startswith("validation")
+        }
+        self._values = np.empty((64, len(names)))
+        self._length = 0
+        self.score_name = score
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns, `epoch` first."""
+        return ("epoch", *self._columns)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        columns = self.__dict__.get("_columns", {})
+        if name == "epoch":
+            return np.arange(self._length)
+        if name in columns:
+            view = self._values[: self._length, columns[name]]
+            view.flags.writeable = False
+            return view
+        hint = " It needs a run with validation=…" if name.startswith("validation") else ""
+        raise AttributeError(f"this history has no {name!r}; it has {', '.join(('epoch', *columns))}.{hint}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.names]
+
+    def row(self, epoch: int) -> dict[str, float]:
+        """Return one epoch's numbers by name; −1 is the last."""
+        place = range(self._length)[epoch]
+        values = self._values[place]
+        return {"epoch": place, **{name: float(values[column]) for name, column in self._columns.items()}}
+
+    def frame(self) -> polars.DataFrame:
+        """Return everything as a polars data frame."""
+        import polars as pl
+
+        return pl.DataFrame({name: np.array(getattr(self, name)) for name in self.names})
+
+    def put(self, epoch: int, record: EpochRecord) -> None:
+        """Keep an epoch's record in its place; putting it again changes nothing."""
+        if epoch >= len(self._values):
+            self._values = np.concatenate([self._values, np.empty_like(self._values)])
+        self._values[epoch] = record
+        self._length = max(self._length, epoch + 1)
+
+    def __repr__(self) -> str:
+        if not self._length:
+            return "<History: no epoch yet>"
+        last = self.row(-1)
+        return (
+            f"<History: {self._length} epochs, last loss {last['loss']:.4g}, "
+            f"{self.score_name} {last[self.score_name]:.4g}>"
+        )
