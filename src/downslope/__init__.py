@@ -87,7 +87,7 @@ HOMES = {
 
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names}
 
-__all__ = ["__version__", *ROOMS]
+__all__ = ["__version__", "data", "network", "rules", "schedules"]
 __all__ += list(_HOME_OF)
 
 

@@ -21,6 +21,8 @@ HALF_PI_HEAD, HALF_PI_MIDDLE, HALF_PI_TAIL = (
     2.02226624879595063154e-21,
 )
 SQRT_HALF = 0.7071067811865476
+# e^x is finite up to the first, and rounds to zero below the second.
+EXP_MAX, EXP_MIN = 709.782712893384, -745.2
 
 EXP_TERMS = [1.0 / math.factorial(n) for n in range(13, -1, -1)]
 LOG_TERMS = [2.0 / (2 * n + 1) for n in range(11, 0, -1)]
@@ -34,9 +36,9 @@ def exp(x: Any) -> Any:
         return _exp_array(x)
     if math.isnan(x) or x == -math.inf:
         return 0.0 if x == -math.inf else x
-    if x > 709.78:
+    if x > EXP_MAX:
         return math.inf
-    if x < -745.2:
+    if x < EXP_MIN:
         return 0.0
     k = round(x / LN2_HEAD)
     return math.ldexp(_horner(EXP_TERMS, (x - k * LN2_HEAD) - k * LN2_TAIL), k)
@@ -68,6 +70,8 @@ def cos(x: Any) -> Any:
 
 def power(base: Any, exponent: int) -> Any:
     """Return base to a whole power ≥ 0 by repeated squaring (symbols and fractions work too)."""
+    if exponent < 0:
+        raise ValueError(f"power takes a whole exponent of at least 0, not {exponent}")
     result, square = base**0, base
     while exponent > 0:
         if exponent & 1:
@@ -102,11 +106,11 @@ def _exp_array(x: Any) -> Any:
     import numpy as np
 
     x = np.asarray(x, dtype=np.float64)
-    inside = np.where((x < 709.78) & (x > -745.2), x, 0.0)
+    inside = np.where((x <= EXP_MAX) & (x >= EXP_MIN), x, 0.0)
     k = np.rint(inside / LN2_HEAD)
     with np.errstate(under="ignore"):
         value = np.ldexp(_horner(EXP_TERMS, (inside - k * LN2_HEAD) - k * LN2_TAIL), k.astype(np.int32))
-    value = np.where(x <= -745.2, 0.0, np.where(x >= 709.78, np.inf, value))
+    value = np.where(x < EXP_MIN, 0.0, np.where(x > EXP_MAX, np.inf, value))
     return np.where(np.isnan(x), np.nan, value)
 
 

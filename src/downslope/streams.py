@@ -29,11 +29,12 @@ class Stream:
     purpose : str
         What the numbers are for: "data", "weights", "shuffle", "dropout", "split".
     index : int
-        Which one of that purpose: the epoch, the step, the layer.
+        Which one of that purpose: the epoch, the step, the layer. At least 0 and below 2⁶⁴.
     """
 
     def __init__(self, seed: int, purpose: str, index: int = 0) -> None:
         checks.whole("seed", seed, at_least=0, at_most=2**64 - 1)
+        checks.whole("index", index, at_least=0, at_most=2**64 - 1)
         digest = hashlib.blake2b(purpose.encode(), digest_size=8).digest()
         key = np.array([seed, int.from_bytes(digest, "little")], dtype=np.uint64)
         counter = np.array([0, 0, 0, index], dtype=np.uint64)
@@ -49,7 +50,8 @@ class Stream:
 
     def normal(self, shape: int | tuple[int, ...]) -> NDArray[np.float64]:
         """Return float64 standard normal numbers (inverse of the distribution, one word each)."""
-        return _normal_quantile((self._fractions(shape) + 0.5) * 2.0**-53)
+        # The largest fraction plus a half would round to 1, whose quantile is infinite.
+        return _normal_quantile(np.minimum((self._fractions(shape) + 0.5) * 2.0**-53, 1.0 - 2.0**-53))
 
     def permutation(self, count: int) -> NDArray[np.int64]:
         """Return 0 … count − 1 in random order: the order of `count` random words."""

@@ -1,1 +1,64 @@
-"""(being written)"""
+"""The command: parsing and printing only.
+
+Exit status: 0 done, 1 training stopped because a number was no longer finite, 2 bad input, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from downslope.errors import InputError, MissingExtraError, NonFiniteError
+
+__all__ = ["main"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; every error is one sentence on stderr and an exit status."""
+    import click
+
+    from downslope.cli.group import downslope
+
+    warnings.showwarning = _show_warning
+    try:
+        status = downslope.main(arguments, prog_name="downslope", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        status = 0
+    except click.ClickException as error:
+        status = _say(_sentence(error), 2)
+    except click.exceptions.Abort:
+        status = _say("Stopped.", 130)
+    except NonFiniteError as error:
+        status = _say(str(error), 1)
+    except (InputError, MissingExtraError) as error:
+        status = _say(str(error), 2)
+    except MemoryError as error:
+        status = _say(f"this machine does not have the memory that it would take: {error}", 2)
+    except KeyboardInterrupt:
+        status = 130
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has gone; Python must not complain about it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
+    except OSError as error:
+        status = _say(f"{error.filename or 'standard output'} could not be used: {error.strerror or error}", 2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(sentence: str, status: int) -> int:
+    print(f"downslope: {' '.join(sentence.split())}", file=sys.stderr)  # noqa: T201 - this is the command's own output
+    return status
+
+
+def _sentence(error: object) -> str:
+    """Return click's complaint with where to look next."""
+    message = error.format_message()  # type: ignore[attr-defined] # every ClickException has it
+    context = getattr(error, "ctx", None)
+    return f"{message} See '{context.command_path} --help'." if context is not None else message
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"downslope: warning: {message}", file=sys.stderr)  # noqa: T201 - this is the command's own output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -67,7 +68,8 @@ class Dataset:
 
     def __post_init__(self) -> None:
         features, target = _names("features", self.features), _names("target", self.target)
-        if repeated := sorted({name for name in features + target if (features + target).count(name) > 1}):
+        repeated = [name for name, count in Counter(features + target).items() if count > 1]
+        if repeated:
             raise InputError(f"column names must differ from one another. Received: {repeated[0]!r} more than once")
         inputs = _finite("inputs", self.inputs, len(features))
         if self.classes is None:
@@ -97,7 +99,7 @@ class Dataset:
 
     @property
     def kind(self) -> Kind:
-        """ "classification" or "regression"."""
+        """The kind of task: "classification" where labels have classes, "regression" otherwise."""
         return "regression" if self.classes is None else "classification"
 
     @property
@@ -149,6 +151,6 @@ def _labels(values: Any, classes: int) -> Labels:
         raise InputError(
             f"targets must be a 1-D array of whole numbers. Received: shape {given.shape}, dtype {given.dtype}"
         )
-    if len(given) and not (0 <= given.min() and given.max() < classes):
+    if len(given) and (given.min() < 0 or given.max() >= classes):
         raise InputError(f"targets must be labels from 0 to {classes - 1}. Received: {given.min()} to {given.max()}")
     return np.array(given, dtype=np.int64)

@@ -43,7 +43,7 @@ def split(dataset: Dataset, validation: float, seed: int) -> tuple[Labels, Label
     if fraction == 0:
         return np.arange(n, dtype=np.int64), np.empty(0, dtype=np.int64)
     wanted = int(np.floor(fraction * n + 0.5))
-    if wanted == 0 or wanted == n:
+    if wanted in {0, n}:
         part = "validate" if wanted == 0 else "train"
         raise InputError(f"validation must leave a row to {part}. Received: validation={fraction} of {n} rows")
     aside = order[:wanted] if dataset.classes is None else _stratified(dataset.targets, order, wanted)

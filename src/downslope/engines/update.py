@@ -8,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.engines import vocabulary
+from downslope.errors import DownslopeError
 from downslope.rules import Optimizer
 
-__all__ = ["FloatArray", "Slots", "apply_update", "cast_scalars", "new_slots"]
+__all__ = ["FloatArray", "RuleError", "Slots", "apply_update", "cast_scalars", "new_slots"]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Slots: TypeAlias = dict[str, FloatArray]
+
+
+class RuleError(DownslopeError):
+    """A rule's own code is at fault: its formula cannot be run, or does not keep what every engine relies on."""
 
 
 def new_slots(rule: Optimizer, parameters: FloatArray) -> Slots:
@@ -23,7 +28,8 @@ def new_slots(rule: Optimizer, parameters: FloatArray) -> Slots:
 
 def cast_scalars(rule: Optimizer, step: int, dtype: np.dtype[Any]) -> list[Any]:
     """Return the scalars of one step: computed in float64, cast once to the parameters' type; flags stay flags."""
-    return [value if isinstance(value, bool) else dtype.type(value) for value in rule.scalars(step)]
+    with np.errstate(all="ignore"):  # 1e300 is infinite in float32
+        return [value if isinstance(value, bool) else dtype.type(value) for value in rule.scalars(step)]
 
 
 def apply_update(

@@ -27,8 +27,8 @@ class Adamax(Optimizer):
 
     Other frameworks
     ----------------
-    Keras and optax add epsilon to u as here (the paper has none, and divides 0 by 0 where a gradient was always 0);
-    PyTorch adds it to |g| inside the maximum.
+    The paper has no epsilon and divides 0 by 0 where a gradient was always 0. Keras adds it to u as here; PyTorch
+    and optax add it to |g| inside the maximum.
 
     References
     ----------

@@ -26,9 +26,11 @@ class AdEMAMix(Optimizer):
 
     Where
     -----
-    alpha(t) = alpha·min(t/warmup, 1)
-    beta_3(t) = min(beta_3, exp(log(beta_1)·log(beta_3) / ((1 − t/warmup)·log(beta_3) + (t/warmup)·log(beta_1))))
-    Without warm-up (warmup = 0) both are constant: alpha(t) = alpha and beta_3(t) = beta_3.
+    alpha(t) = alpha·t/warmup                                                          if t < warmup
+    alpha(t) = alpha                                                                   if t >= warmup
+    slower(s) = exp(log(beta_1)·log(beta_3) / ((1 − s)·log(beta_3) + s·log(beta_1)))
+    beta_3(t) = min(beta_3, slower(t/warmup))                                          if t < warmup
+    beta_3(t) = beta_3                                                                 if t >= warmup
 
     State
     -----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -11,6 +12,8 @@ from downslope.rules.optimizer import Optimizer
 from downslope.rules.settings import setting
 
 __all__ = ["NAdam"]
+
+_EXTENDING = threading.Lock()
 
 
 @lru_cache(maxsize=64)
@@ -26,8 +29,9 @@ def _momentum(beta_1: float, momentum_decay: float, step: int) -> float:
 def _product(beta_1: float, momentum_decay: float, step: int) -> float:
     # Always multiplied from the first step on, so the digits do not depend on which step is asked for first.
     products = _products(beta_1, momentum_decay)
-    while len(products) <= step:
-        products.append(products[-1] * _momentum(beta_1, momentum_decay, len(products)))
+    with _EXTENDING:
+        while len(products) <= step:
+            products.append(products[-1] * _momentum(beta_1, momentum_decay, len(products)))
     return products[step]
 
 
@@ -45,7 +49,8 @@ class NAdam(Optimizer):
     Where
     -----
     mu(t) = beta_1·(1 − 0.96^(t·momentum_decay)/2)
-    product(t) = mu(1)·mu(2)·…·mu(t)
+    product(t) = product(t − 1)·mu(t)                     if t > 0
+    product(t) = 1                                        if t = 0
 
     State
     -----
@@ -53,12 +58,13 @@ class NAdam(Optimizer):
 
     Other frameworks
     ----------------
-    PyTorch computes this with its epsilon set to 1e-7. optax keeps mu at beta_1: not equal.
+    PyTorch computes this with its epsilon set to 1e-7, Keras with momentum_decay=1. optax keeps mu at beta_1: not
+    equal.
 
     References
     ----------
-    Dozat (2016), Incorporating Nesterov momentum into Adam, algorithm 2 and section 2; the averaging of m by beta_1 as in
-    every implementation.
+    Dozat (2016), Incorporating Nesterov momentum into Adam, algorithm 2 (m is averaged there by mu(t); here by
+    beta_1, as in PyTorch and Keras).
     """
 
     learning_rate = setting(0.002, above=0, meaning="size of a step", scheduled=True)

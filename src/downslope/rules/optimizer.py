@@ -7,12 +7,14 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
+from downslope.checks import refuse
 from downslope.errors import InputError
 from downslope.rules.settings import Setting
 
 __all__ = ["Optimizer"]
 
 RESERVED = ("xp", "parameter", "gradient")
+DEFAULT: Any = object()  # None is not it: a setting given as None is refused
 
 
 class Optimizer:
@@ -47,28 +49,32 @@ class Optimizer:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         own = {name: value for name, value in vars(cls).items() if isinstance(value, Setting)}
+        for name, record in own.items():
+            if hasattr(Optimizer, name):
+                raise InputError(f"{cls.__name__} must not call a setting {name!r}: every optimizer has its own {name}")
+            record.check(record.default)
         cls.settings = {**cls.settings, **own}
-        if isinstance(vars(cls).get("update"), staticmethod):
-            formula = cls.update
-        elif "update" in vars(cls):
-            formula = vars(cls)["update"]
-            cls.update = staticmethod(formula)
-        elif hasattr(cls, "update"):
-            return
-        else:
+        if "learning_rate" not in cls.settings:
+            raise InputError(f"{cls.__name__} must have the setting learning_rate")
+        if not isinstance(cls.slots, tuple):
+            raise refuse("slots", "a tuple of names, such as ('velocity',)", cls.slots)
+        if not callable(getattr(cls, "update", None)):
             raise InputError(f"{cls.__name__} must define update(xp, parameter, gradient, …)")
-        names = tuple(inspect.signature(formula).parameters)
+        if "update" in vars(cls):
+            cls.update = staticmethod(cls.update)
+        taken = inspect.signature(cls.update).parameters.values()
         expected = (*RESERVED, *cls.slots)
+        names = tuple(one.name if one.kind is one.POSITIONAL_OR_KEYWORD else str(one) for one in taken)
         if names[: len(expected)] != expected:
             raise InputError(
                 f"{cls.__name__}.update must take {', '.join(expected)} first. Received: {', '.join(names)}"
             )
         cls.scalar_names = names[len(expected) :]
 
-    def __init__(self, learning_rate: Any = None, **settings: Any) -> None:
+    def __init__(self, learning_rate: Any = DEFAULT, **settings: Any) -> None:
         if type(self) is Optimizer:
             raise InputError("Optimizer is only the base of the rules: use one of them, or write a subclass")
-        if learning_rate is not None:
+        if learning_rate is not DEFAULT:
             settings["learning_rate"] = learning_rate
         for name in settings:
             if name not in self.settings:
@@ -82,6 +88,9 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(f"An optimizer does not change; use .replace({name}={value!r})")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"An optimizer does not change; {name} stays")
 
     def __repr__(self) -> str:
         shown = (f"{name}={getattr(self, name)!r}" for name in self.settings)
@@ -125,13 +134,17 @@ class Optimizer:
         return self.slots
 
     def at(self, step: int) -> Self:
-        """Return this rule at one step: every schedule replaced by its value after `step` − 1 updates."""
+        """Return this rule at one step: every schedule replaced by its value after `step` − 1 updates.
+
+        Raises InputError where a schedule gives no finite number or one outside the setting's interval.
+        """
         moving = {name: value for name, value in self.values().items() if callable(value)}
         if not moving:
             return self
         fixed = object.__new__(type(self))
         for name, value in self.values().items():
-            object.__setattr__(fixed, name, float(value(step - 1)) if name in moving else value)
+            now = self.settings[name].check_at(step, value(step - 1)) if name in moving else value
+            object.__setattr__(fixed, name, now)
         return fixed
 
     def rate_after(self, updates: int) -> float:
@@ -148,5 +161,10 @@ class Optimizer:
     def scalars(self, step: int) -> tuple[float | bool, ...]:
         """Return the scalars of one step in the order `update` takes them."""
         now = self.at(step)
-        derived = now.per_step(step)
-        return tuple(derived[name] if name in derived else getattr(now, name) for name in self.scalar_names)
+        known = {**now.values(), **now.per_step(step)}
+        for name in self.scalar_names:
+            if name not in known:
+                raise InputError(
+                    f"{name}, which {type(self).__name__}.update takes, must be a slot, a setting or returned by per_step"
+                )
+        return tuple(known[name] for name in self.scalar_names)

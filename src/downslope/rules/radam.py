@@ -31,15 +31,17 @@ class RAdam(Optimizer):
     State
     -----
     m and v as in Adam; t counts steps from 1. rho_t estimates how many gradients v has averaged; until it passes 4
-    (5 steps with the default beta_2) the rule is momentum without a denominator.
+    (at step 5 with the default beta_2) the rule is momentum without a denominator.
 
     Other frameworks
     ----------------
-    PyTorch waits until rho_t passes 5, one step longer with the default beta_2.
+    PyTorch and optax wait until rho_t passes 5, one step longer with the default beta_2; PyTorch also adds epsilon
+    to √v before v is corrected.
 
     References
     ----------
-    Liu et al. (2020), On the variance of the adaptive learning rate and beyond, algorithm 2.
+    Liu et al. (2020), On the variance of the adaptive learning rate and beyond, algorithm 2
+    (epsilon added).
     """
 
     learning_rate = setting(0.001, above=0, meaning="size of a step", scheduled=True)

@@ -37,7 +37,8 @@ class RMSprop(Optimizer):
     References
     ----------
     Tieleman and Hinton (2012), Neural networks for machine learning, lecture 6e.
-    Graves (2013), Generating sequences with recurrent neural networks, equations 38 to 45 (centred, with momentum).
+    Graves (2013), Generating sequences with recurrent neural networks, equations 38 to 45 (centred, with momentum;
+    epsilon is under the root there).
     """
 
     learning_rate = setting(0.001, above=0, meaning="size of a step", scheduled=True)

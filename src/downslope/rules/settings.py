@@ -6,6 +6,7 @@ property tests' strategy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,14 +54,23 @@ class Setting:
             return checks.flag(self.name, value)
         if callable(value):
             if not self.scheduled:
-                raise InputError(
-                    f"{self.name} must be a constant, not a schedule. Received: {self.name}={value!r}"
-                )
+                raise InputError(f"{self.name} must be a constant, not a schedule. Received: {self.name}={value!r}")
             return value
         if self.kind is int:
-            lowest = self.interval.at_least
-            return checks.whole(self.name, value, at_least=0 if lowest is None else int(lowest))
+            lowest, highest = self.interval.at_least, self.interval.at_most
+            return checks.whole(
+                self.name, value, at_least=int(lowest or 0), at_most=None if highest is None else int(highest)
+            )
         return checks.real(self.name, value, self.interval)
+
+    def check_at(self, step: int, value: Any) -> float:
+        """Return a schedule's value as a float; it may reach the interval's open ends (a rate may end at 0)."""
+        ends = self.interval
+        closed = Interval(
+            at_least=ends.above if ends.at_least is None else ends.at_least,
+            at_most=ends.below if ends.at_most is None else ends.at_most,
+        )
+        return checks.real(f"{self.name} at step {step}", value.item() if hasattr(value, "item") else value, closed)
 
 
 def setting(
@@ -81,7 +91,8 @@ def setting(
     default : float, int or bool
         The value when none is given; its type is the setting's type.
     at_least, above, at_most, below : float, optional
-        The legal interval; open ends reach to infinity, which itself is never legal.
+        The legal interval; open ends reach to infinity, which itself is never legal. A whole number without a
+        lower end counts from 0.
     meaning : str
         One phrase, shown in help and documentation.
     unit : str, optional
@@ -101,6 +112,8 @@ def setting(
     Traceback (most recent call last):
     downslope.errors.InputError: learning_rate must be above 0. Received: learning_rate=-1
     """
+    if type(default) is int:  # whole numbers have only closed ends
+        at_least = at_least if above is None else math.floor(above) + 1
+        at_most = at_most if below is None else math.ceil(below) - 1
+        return Setting(default, Interval(at_least=at_least or 0, at_most=at_most), meaning, unit, scheduled)
     return Setting(default, Interval(at_least, above, at_most, below), meaning, unit, scheduled)
-
-

@@ -7,8 +7,10 @@ from typing import Any
 
 import numba
 
+from numba.core.errors import NumbaError
+
 from downslope.engines.compiled import vocabulary
-from downslope.engines.update import FloatArray, Slots, cast_scalars
+from downslope.engines.update import FloatArray, RuleError, Slots, cast_scalars
 from downslope.rules import Optimizer
 
 __all__ = ["fused_update"]
@@ -20,11 +22,19 @@ def fused_update(rule: Optimizer, step: int, parameters: FloatArray, gradient: F
     """Make one step of `rule` in place: parameters and slots are read and written once, in one pass.
 
     Bit-identical to `engines.update.apply_update`, in float32 and float64. All arrays are flat, contiguous and of
-    one type; `slots` holds those of `rule.slots_in_use()`. The first call for a rule and a type compiles.
+    one type; `slots` holds those of `rule.slots_in_use()`. The first call for a rule and a type compiles, and raises
+    RuleError where the formula cannot be compiled.
     """
     used = rule.slots_in_use()
     loop = _loop(type(rule), used)
-    loop(parameters, gradient, *(slots[name] for name in used), *cast_scalars(rule, step, parameters.dtype))
+    scalars = cast_scalars(rule, step, parameters.dtype)
+    try:
+        loop(parameters, gradient, *(slots[name] for name in used), *scalars)
+    except NumbaError as error:
+        raise RuleError(
+            f"{type(rule).__name__}.update cannot be compiled for single numbers: {_reason(error)} "
+            "Use + − × ÷ and xp's functions only."
+        ) from error
 
 
 def _loop(rule: type[Optimizer], used: tuple[str, ...]) -> Callable[..., None]:
@@ -36,6 +46,14 @@ def _loop(rule: type[Optimizer], used: tuple[str, ...]) -> Callable[..., None]:
         # error_model: without it every division is checked for zero, which is 7 times slower and raises.
         _LOOPS[key] = numba.njit(names["loop"], error_model="numpy", nogil=True)
     return _LOOPS[key]
+
+
+def _reason(error: NumbaError) -> str:
+    """Return the line of Numba's long message that tells what it could not compile."""
+    lines = [line.strip(" >*-") for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("Failed in", "During:", "[1] During", "File "))]
+    known = ("Unknown attribute", "No implementation of function", "Cannot unify", "Unsupported", "Use of unsupported")
+    return next((line for line in told if line.startswith(known)), told[0] if told else type(error).__name__) + "."
 
 
 def _source(rule: type[Optimizer], used: tuple[str, ...]) -> str:

@@ -1,0 +1,49 @@
+"""The command and its subcommands, each loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from downslope._version import __version__
+
+__all__ = ["downslope"]
+
+COMMANDS = {
+    "train": "Train a network on a data set or a table.",
+    "rules": "List the update rules, or explain one.",
+    "data": "List the data sets, explain one, or write it to a file.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its subcommands' names and first lines without importing them, so that --help is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order they are listed."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of that name and return its command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"downslope.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="downslope")
+def downslope() -> None:
+    r"""Gradient-descent optimizers you can see, steer and take with you.
+
+    \b
+    downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-3 --momentum 0.9 --plot spiral.png
+    downslope train wine.csv --target class --optimizer adam --validation 0.2
+    downslope rules adam
+    """

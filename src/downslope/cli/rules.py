@@ -1,0 +1,46 @@
+"""`downslope rules`: what each update rule computes, from its own record."""
+
+from __future__ import annotations
+
+import click
+
+from downslope.cli.lines import print_list
+from downslope.rules import RULES, Optimizer, Setting, rule
+
+__all__ = ["command"]
+
+
+@click.command("rules")
+@click.argument("name", required=False)
+def command(name: str | None) -> None:
+    """List the update rules, or explain the one called NAME: formula, settings, state, source."""
+    if name is None:
+        print_list("Update rules", [(found, _summary(cls)) for found, cls in RULES.items()])
+        click.echo("\nMore of one: downslope rules NAME")
+        return
+    chosen = rule(name)
+    click.echo(f"{chosen.__name__}: {_summary(chosen)}")
+    click.echo(f"\nFormula (g gradient, θ parameter, t step from 1):\n{_indented(chosen, 'Formula')}")
+    if chosen.documented("Where"):
+        click.echo(_indented(chosen, "Where"))
+    click.echo()
+    print_list("Settings", [(record.name, _told(record)) for record in chosen.settings.values()])
+    for section in ("State", "Other frameworks", "References"):
+        if chosen.documented(section):
+            click.echo(f"\n{section}:\n{_indented(chosen, section)}")
+    click.echo(f"\nTry it:\n  downslope train spiral --optimizer {chosen.name()} --plot {chosen.name()}.png")
+
+
+def _told(record: Setting) -> str:
+    default = f"{record.default:g}" if record.kind is not bool else str(record.default)
+    unit = f" {record.unit}" if record.unit else ""
+    varies = " May follow a schedule." if record.scheduled else ""
+    return f"{default}{unit} by default; {record.legal}: {record.meaning}.{varies}"
+
+
+def _summary(chosen: type[Optimizer]) -> str:
+    return (chosen.__doc__ or "").strip().splitlines()[0]
+
+
+def _indented(chosen: type[Optimizer], section: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in chosen.documented(section).splitlines())

@@ -1,0 +1,270 @@
+"""`downslope train`: from a data set or a table to a trained network, its lines and its picture."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from downslope import checks
+from downslope.cli.lines import Lines
+from downslope.cli.options import Number, SectionedCommand, optimizer_from, option, rule_options
+from downslope.data import Dataset, named, read
+from downslope.data.sources import ENDINGS
+from downslope.errors import InputError, NonFiniteError
+from downslope.network import ACTIVATIONS, INITIALIZERS, LOSSES, MLP
+from downslope.rules import RULES
+from downslope.schedules import names as schedule_names
+from downslope.training import Run, output_width
+
+__all__ = ["command"]
+
+DATA, NETWORK, OPTIMIZER, TRAINING, OUTPUT = "Data", "Network", "Optimizer", "Training", "Output"
+
+
+@click.command("train", cls=SectionedCommand)
+@click.argument("source")
+@option(DATA, "--target", metavar="COLUMN", multiple=True, help="Column of the table to predict; repeat for several.")
+@option(DATA, "--drop", metavar="COLUMN", multiple=True, help="Column to leave out; repeat for several.")
+@option(
+    DATA,
+    "--kind",
+    type=click.Choice(["classification", "regression"]),
+    help="What the target is. Default: text and few whole numbers are classes, other numbers a regression.",
+)
+@option(DATA, "--samples", type=Number(), metavar="N", help="Rows of a generated set (for each class, or in all).")
+@option(DATA, "--classes", type=Number(), metavar="N", help="Classes of a generated set that takes them.")
+@option(DATA, "--noise", type=Number(), metavar="X", help="Noise of a generated set that takes it.")
+@option(
+    DATA,
+    "--data-seed",
+    type=Number(),
+    metavar="N",
+    help="Seed of a generated set; 'chapter' draws data and weights as the book's chapter does.",
+)
+@option(
+    DATA,
+    "--standardize/--no-standardize",
+    default=None,
+    help="Bring columns to mean 0 and deviation 1 over the training rows. Default: tables and scikit-learn's sets.",
+)
+@option(
+    NETWORK, "--layers", default="64", show_default=True, metavar="N,N", help="Neurons of the hidden layers; or none."
+)
+@option(
+    NETWORK,
+    "--activation",
+    default="relu",
+    show_default=True,
+    type=click.Choice(list(ACTIVATIONS)),
+    help="Of the hidden layers.",
+)
+@option(
+    NETWORK, "--dropout", type=Number(), default=0.0, metavar="X", help="Share of hidden neurons left out each step."
+)
+@option(NETWORK, "--l1", type=Number(), default=0.0, metavar="X", help="Penalty: X times the weights' absolute values.")
+@option(NETWORK, "--l2", type=Number(), default=0.0, metavar="X", help="Penalty: X times the weights' squares.")
+@option(
+    NETWORK,
+    "--initial-weights",
+    type=click.Choice(list(INITIALIZERS)),
+    help="Law of the initial weights. Default: he before relu and its kin, else glorot.",
+)
+@option(
+    NETWORK,
+    "--loss",
+    type=click.Choice(list(LOSSES)),
+    help="What is minimized. Default: cross-entropy for classes, mse for numbers.",
+)
+@option(
+    OPTIMIZER,
+    "--optimizer",
+    default="adam",
+    show_default=True,
+    metavar="NAME",
+    help=f"{', '.join(RULES)}; or script.py:Class for a rule of your own.",
+)
+@rule_options
+@option(
+    OPTIMIZER, "--set", "extra", metavar="NAME=VALUE", multiple=True, help="Any setting; also those of your own rule."
+)
+@option(OPTIMIZER, "--decay", type=Number(), metavar="X", help="Learning rate falls as rate / (1 + X·updates).")
+@option(
+    OPTIMIZER,
+    "--schedule",
+    metavar="TEXT",
+    help=f"Learning rate over the updates, as cosine:steps=900; one of {', '.join(schedule_names())}; "
+    "joined as 'linear-warmup:steps=100 then cosine:steps=900'.",
+)
+@option(TRAINING, "--epochs", type=Number(), default=1000, show_default=True, metavar="N", help="Passes over the data.")
+@option(TRAINING, "--batch-size", type=Number(), metavar="N", help="Rows an update. Default: all.")
+@option(
+    TRAINING,
+    "--validation",
+    type=Number(),
+    default=0.0,
+    metavar="X",
+    help="Share of rows kept from training and measured at every epoch; or another table with the same columns.",
+)
+@option(TRAINING, "--seed", type=Number(), metavar="N", help="Of weights, batches, dropout and split. Default: 0.")
+@option(
+    TRAINING,
+    "--dtype",
+    default="float32",
+    show_default=True,
+    type=click.Choice(["float32", "float64"]),
+    help="Of all arithmetic.",
+)
+@option(OUTPUT, "--every", type=Number(), default=100, show_default=True, metavar="N", help="Print every Nth epoch.")
+@option(OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@option(OUTPUT, "--progress/--no-progress", default=None, help="Progress bar on stderr. Default: in a terminal.")
+@option(OUTPUT, "--plot", metavar="FILE", help="Write the training picture: .png, .svg or .pdf.")
+@option(OUTPUT, "--history", metavar="FILE", help="Write every epoch's numbers: .csv or .parquet.")
+def command(
+    *,
+    source: str,
+    epochs: Any,
+    every: Any,
+    as_json: bool,
+    progress: bool | None,
+    plot: str | None,
+    history: str | None,
+    **options: Any,
+) -> None:
+    r"""Train a network on a data set or a table.
+
+    SOURCE is the name of a data set (see `downslope data`) or a .csv, .tsv or .parquet file.
+
+    Every 100th epoch is printed, as it was before that epoch's update: accuracy (R² for numbers), loss, learning
+    rate. Ctrl-C stops after the step under way and keeps, and draws, what there is.
+
+    \b
+    downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001
+    downslope train wine.csv --target class --validation 0.2 --plot wine.png
+    """
+    checks.whole("every", every, at_least=1)
+    checks.whole("epochs", epochs)
+    writers = list(_writers(plot, history))
+    run = _run(source, options)
+    lines = Lines(run, as_json=as_json, every=every)
+    started = time.perf_counter()
+    try:
+        run.train(epochs, progress=progress, on_epoch=lines.epoch)
+    except NonFiniteError:
+        _finish(run, writers, lines, started)
+        raise
+    except KeyboardInterrupt:
+        click.echo(f"Stopped by Ctrl-C after epoch {run.epoch}.", err=True)
+        _finish(run, writers, lines, started)
+        raise
+    _finish(run, writers, lines, started)
+
+
+def _run(source: str, options: dict[str, Any]) -> Run:
+    """Return the run the options describe, before its first epoch."""
+    data = _data(source, options)
+    settings = {name.removeprefix("setting_"): value for name, value in options.items() if name.startswith("setting_")}
+    optimizer = optimizer_from(
+        options["optimizer"], settings, options["extra"], decay=options["decay"], schedule=options["schedule"]
+    )
+    network = MLP(
+        [len(data.features), *_layers(options["layers"]), output_width(data, options["loss"])],
+        activation=options["activation"],
+        dropout=options["dropout"],
+        l1=options["l1"],
+        l2=options["l2"],
+        initial_weights=options["initial_weights"],
+    )
+    validation = options["validation"]
+    if isinstance(validation, str) and validation.endswith(ENDINGS):
+        validation = read(validation, list(data.target), kind=data.kind, features=data.features)
+    return Run(
+        network,
+        data,
+        optimizer,
+        loss=options["loss"],
+        batch_size=options["batch_size"],
+        validation=validation,
+        seed=options["seed"],
+        dtype=options["dtype"],
+        standardize=options["standardize"],
+    )
+
+
+def _data(source: str, options: dict[str, Any]) -> Dataset:
+    generated = {name: options[name] for name in ("samples", "classes", "noise") if options[name] is not None}
+    if options["data_seed"] is not None:
+        generated["seed"] = options["data_seed"]
+    for_tables = {name: list(options[name]) for name in ("target", "drop") if options[name]}
+    if source.lower().endswith(ENDINGS) or Path(source).exists():
+        if generated:
+            name = next(iter(generated))
+            raise InputError(f"{name} is for generated sets, not for a table. Received: {name}={generated[name]!r}")
+        if not for_tables.get("target"):
+            raise InputError(f"--target must name the column of {Path(source).name} to predict. Received: none")
+        return read(source, for_tables["target"], kind=options["kind"], drop=for_tables.get("drop", ()))
+    if for_tables or options["kind"]:
+        name = next(iter(for_tables), "kind")
+        raise InputError(f"--{name} is for tables: {source!r} is no .csv, .tsv or .parquet file. Received: --{name}")
+    return named(source, **generated)
+
+
+def _layers(text: str) -> list[int]:
+    if text.strip().lower() in {"", "none", "0"}:
+        return []
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise checks.refuse("layers", "whole numbers separated by commas, as 32,16", text) from None
+
+
+Writer = tuple[Path, Callable[[Run, Path], None]]
+
+
+def _writers(plot: str | None, history: str | None) -> list[Writer]:
+    """Return what is to be written where, refusing before the training what could not be written after it."""
+    asked = (
+        ("plot", plot, (".png", ".svg", ".pdf"), _write_picture),
+        ("history", history, (".csv", ".parquet"), _write_history),
+    )
+    writers: list[Writer] = []
+    for name, given, endings, write in asked:
+        if given is None:
+            continue
+        path = Path(given)
+        if path.suffix.lower() not in endings:
+            raise checks.refuse(name, f"a file ending in {', '.join(endings)}", given)
+        if path.is_dir() or not path.parent.is_dir():
+            raise checks.refuse(name, "a file in a directory that exists", given)
+        writers.append((path, write))
+    return writers
+
+
+def _write_picture(run: Run, path: Path) -> None:
+    from downslope.figures import training_picture
+
+    training_picture(run, path)
+
+
+def _write_history(run: Run, path: Path) -> None:
+    from downslope.files import written_whole
+
+    frame = run.history.frame()
+    with written_whole(path) as temporary:
+        if path.suffix.lower() == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary)
+
+
+def _finish(run: Run, writers: list[Writer], lines: Lines, started: float) -> None:
+    """Print how the run ended and write the files that were asked for."""
+    lines.summary(time.perf_counter() - started)
+    for path, write in writers:
+        write(run, path)
+        click.echo(f"Wrote {path}", err=True)
+    sys.stdout.flush()

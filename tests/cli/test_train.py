@@ -1,0 +1,309 @@
+"""`downslope train`, as a person types it."""
+
+import json
+import math
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "printed_runs.json"
+CHAPTER = ["train", "spiral", "--data-seed", "chapter"]
+
+
+def test_the_chapters_rows_to_every_printed_digit(command):
+    printed = command(*CHAPTER, *"--optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001".split())
+    assert printed.status == 0
+    [book] = [run for run in json.loads(GOLDEN.read_text())["runs"] if run["name"] == "sgd_decay_1e-2"]
+    assert len(book["printed"]) == 17
+    expected = [
+        f"epoch: {row['epoch']}, acc: {row['accuracy']:.3f}, loss: {row['loss']:.3f}, lr: {row['learning_rate']}"
+        for row in book["printed"]
+    ]
+    assert [line for line in printed.lines if line in expected] == expected
+    assert len(printed.lines) == 101
+
+
+def test_json_is_one_object_a_line_and_ends_with_the_final_state(command):
+    printed = command(*CHAPTER, *"--optimizer sgd --epochs 201 --json --validation 0.2".split())
+    rows = [json.loads(line) for line in printed.lines]
+    assert [row["epoch"] for row in rows[:-1]] == [0, 100, 200]
+    assert set(rows[0]) == {
+        *("epoch", "loss", "accuracy", "learning_rate", "penalty", "gradient_norm", "update_ratio"),
+        *("validation_loss", "validation_accuracy"),
+    }
+    assert rows[-1]["final"]["epochs"] == rows[-1]["final"]["steps"] == 201
+    assert set(rows[-1]["final"]["validation"]) == {"loss", "accuracy"}
+
+
+def test_json_has_null_where_a_number_is_not_finite(command, tmp_path):
+    """R² is undefined where the validation targets are all alike."""
+    rows = "\n".join(f"{i},{i % 7}.5" for i in range(40))
+    (tmp_path / "t.csv").write_text(f"x,y\n{rows}\n")
+    (tmp_path / "v.csv").write_text("x,y\n1,2.5\n2,2.5\n")
+    printed = command(
+        "train", tmp_path / "t.csv", "--target", "y", "--validation", tmp_path / "v.csv", "--epochs", 1, "--json"
+    )
+    assert json.loads(printed.lines[0])["validation_r2"] is None
+    assert "warning: column 'y' never changes" in printed.err
+
+
+def test_the_issues_own_line_on_a_table(command, wine_csv, tmp_path):
+    plot, history = tmp_path / "wine.png", tmp_path / "wine.parquet"
+    printed = command(
+        *("train", wine_csv, "--target", "class", "--optimizer", "adam", "--learning-rate", "0.01"),
+        *("--epochs", "300", "--layers", "32,16", "--batch-size", "32", "--validation", "0.2"),
+        *("--plot", plot, "--history", history, "--every", "50"),
+    )
+    assert printed.status == 0
+    assert re.fullmatch(r"epoch: 0, acc: 0\.\d{3}, loss: \d\.\d{3}, val_acc: .*, val_loss: .*, lr: 0.01", printed.lines[0])
+    assert len(printed.lines) == 6
+    assert plot.read_bytes()[:4] == b"\x89PNG"
+    frame = pl.read_parquet(history)
+    assert len(frame) == 300
+    assert frame["validation_accuracy"][-1] > 0.9
+    assert f"Wrote {plot}" in printed.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["wine.csv", "wine.parquet", "wine.png"]
+
+
+def test_a_regression_from_parquet_reports_r2_and_errors_in_the_targets_units(command, tmp_path):
+    n = 120
+    size = [50 + i for i in range(n)]
+    pl.DataFrame({"size": size, "rooms": [1 + i % 5 for i in range(n)], "price": [3000.0 * s + 500 for s in size]}).write_parquet(
+        tmp_path / "houses.parquet"
+    )
+    printed = command(
+        *("train", tmp_path / "houses.parquet", "--target", "price", "--loss", "mse", "--epochs", "300"),
+        *("--learning-rate", "0.01", "--json"),
+    )
+    final = json.loads(printed.lines[-1])["final"]["training"]
+    assert set(final) == {"loss", "r2", "rmse", "mae"}
+    assert final["r2"] > 0.99
+    assert 1 < final["rmse"] < 20_000  # in the price's own units, which are some hundred thousands
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "moons --optimizer rmsprop --centered --momentum 0.5 --loss bce",
+        "circles --optimizer sgd --nesterov --momentum 0.9 --learning-rate 0.1 --activation tanh --layers 8,8",
+        "blobs --classes 5 --samples 20 --optimizer lion --dropout 0.2 --l2 1e-4 --batch-size 16",
+        "xor --optimizer ademamix --warmup 5 --schedule cosine:steps=20 --dtype float64 --seed 3",
+        "line --layers none --optimizer adagrad --loss huber --noise 0.5 --data-seed 7",
+        "sine --optimizer adadelta --set rho=0.9 --initial-weights glorot --standardize",
+        "digits --optimizer adamw --weight-decay 0.1 --validation 0.2 --batch-size 256",
+    ],
+)
+def test_every_kind_of_option_reaches_the_run(command, options):
+    printed = command("train", *options.split(), "--epochs", 3, "--every", 1)
+    assert printed.status == 0, printed.err
+    assert len(printed.lines) == 3
+
+
+def test_options_of_a_rule_are_those_of_its_record(command):
+    """A setting given on the command line is the setting the rule runs with: the same lines as from Python."""
+    import downslope as ds
+
+    printed = command(
+        *"train moons --optimizer nadam --beta-1 0.8 --beta-2 0.95 --epsilon 1e-5 --momentum-decay 0.01".split(),
+        *"--learning-rate 0.05 --epochs 41 --every 40 --layers 8 --seed 4".split(),
+    )
+    optimizer = ds.NAdam(0.05, beta_1=0.8, beta_2=0.95, epsilon=1e-5, momentum_decay=0.01)
+    run = ds.Run(ds.MLP([2, 8, 2]), ds.data.moons(), optimizer, seed=4)
+    run.train(41)
+    row = run.history.row(40)
+    assert printed.lines[1] == f"epoch: 40, acc: {row['accuracy']:.3f}, loss: {row['loss']:.3f}, lr: 0.05"
+
+
+REFUSED = [
+    ("spirl", "Did you mean 'spiral'?"),
+    ("missing.csv --target y", "missing.csv"),
+    ("spiral --optimizer adm", "optimizer must be one of .*Did you mean 'adam'"),
+    ("spiral --optimizer sgd --beta-1 0.9", "beta_1 must be a setting of sgd, which has learning_rate, momentum, nesterov"),
+    ("spiral --optimizer sgd --momentum 1.5", r"momentum must be at least 0 and below 1\. Received: momentum=1\.5"),
+    ("spiral --learning-rate abc", "learning_rate must be a number above 0. Received: learning_rate='abc'"),
+    ("spiral --learning-rate 0", "learning_rate must be above 0"),
+    ("spiral --learning-rate nan", "learning_rate must be a finite number"),
+    ("spiral --learning-rate=-1", "learning_rate must be above 0"),
+    ("spiral --decay=-1", "decay must be"),
+    ("spiral --decay 0.1 --schedule cosine:steps=3", "give --decay or --schedule, not both"),
+    ("spiral --schedule cosin", "schedule must be one of .*Did you mean 'cosine'"),
+    ("spiral --schedule cosine:steps=x", "steps must be"),
+    ("spiral --epochs 1.5", "epochs must be a whole number at least 0. Received: epochs=1.5"),
+    ("spiral --epochs=-3", "epochs must be a whole number at least 0"),
+    ("spiral --every 0", "every must be a whole number at least 1"),
+    ("spiral --batch-size 0", "batch_size must be a whole number at least 1"),
+    ("spiral --validation 1", "validation must be at least 0 and below 1"),
+    ("spiral --validation x", "validation must be"),
+    ("spiral --layers 3,x", "layers must be whole numbers separated by commas"),
+    ("spiral --layers=-5", r"sizes\[1\] must be a whole number at least 1"),
+    ("spiral --layers 0,5", r"sizes\[1\] must be a whole number at least 1"),
+    ("spiral --dropout 1", "dropout must be at least 0 and below 1"),
+    ("spiral --l1=-1", "l1 must be at least 0"),
+    ("spiral --seed=-1", "seed must be a whole number at least 0"),
+    ("spiral --data-seed x", "seed must be"),
+    ("spiral --activation rely", "'rely' is not one of 'relu'"),
+    ("spiral --loss mse", "loss must be one for classification"),
+    ("spiral --loss bce", "must have exactly 2 classes. Received: 3"),
+    ("line --loss bce", "loss must be one for regression"),
+    ("spiral --target y", "--target is for tables"),
+    ("spiral --noise 1 --samples 0", "noise|samples"),
+    ("iris --samples 3", "samples"),
+    ("spiral --plot spiral.txt", "plot must be a file ending in .png, .svg, .pdf"),
+    ("spiral --plot nowhere/spiral.png", "plot must be a file in a directory that exists"),
+    ("spiral --history h.txt", "history must be a file ending in .csv, .parquet"),
+    ("spiral --set momentum", "--set must be given as name=value"),
+    ("spiral --set wings=2", "wings must be a setting of adam"),
+    ("spiral --optimizer rule.py:Mine", "no file 'rule.py'"),
+    ("spiral --layers 100000,100000000", "memory"),
+    ("spiral --epochz 3", "No such option.*--epochs"),
+    ("", "Missing argument 'SOURCE'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "sentence"), REFUSED, ids=[options or "nothing" for options, _ in REFUSED])
+def test_wrong_input_gets_one_sentence_and_status_2(command, options, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    printed = command("train", *options.split())
+    assert printed.status == 2
+    assert printed.out == ""
+    assert printed.err.startswith("downslope: ")
+    assert printed.err.count("\n") == 1
+    assert re.search(sentence, printed.err), printed.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_needs_a_target(command, wine_csv):
+    printed = command("train", wine_csv)
+    assert (printed.status, printed.err.count("\n")) == (2, 1)
+    assert "--target must name the column of wine.csv to predict" in printed.err
+    printed = command("train", wine_csv, "--target", "klass")
+    assert printed.status == 2
+    assert "'class'" in printed.err
+
+
+def test_generated_settings_are_refused_for_a_table(command, wine_csv):
+    printed = command("train", wine_csv, "--target", "class", "--samples", 3)
+    assert printed.status == 2
+    assert "samples is for generated sets" in printed.err
+
+
+def test_a_rule_of_ones_own_from_a_script(command, tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        textwrap.dedent("""
+        import downslope as ds
+
+        class SignDescent(ds.Optimizer):
+            '''Every parameter moves by the same amount.'''
+            learning_rate = ds.setting(0.01, above=0, meaning="size of a step", scheduled=True)
+            pull = ds.setting(0.0, at_least=0, meaning="pull to zero")
+
+            def update(xp, parameter, gradient, learning_rate, pull):
+                return parameter - learning_rate * (xp.sign(gradient) + pull * parameter)
+        """)
+    )
+    printed = command("train", "moons", "--optimizer", f"{script}:SignDescent", "--set", "pull=0.1", "--epochs", 101)
+    assert printed.status == 0, printed.err
+    losses = [float(line.split("loss: ")[1].split(",")[0]) for line in printed.lines]
+    assert losses[1] < losses[0]
+    refused = command("train", "moons", "--optimizer", f"{script}:Other")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    refused = command("train", "moons", "--optimizer", f"{script}:SignDescent", "--set", "pull=-1")
+    assert "pull must be at least 0" in refused.err
+
+
+def test_a_number_that_is_not_finite_stops_with_status_1_and_keeps_the_picture(command, tmp_path):
+    plot, history = tmp_path / "line.png", tmp_path / "line.csv"
+    printed = command(
+        *("train", "line", "--optimizer", "sgd", "--learning-rate", "1e6", "--epochs", "500", "--every", 1),
+        *("--plot", plot, "--history", history),
+    )
+    assert printed.status == 1
+    last = printed.err.splitlines()[-1]
+    assert re.fullmatch(
+        r"downslope: Training stopped at epoch \d+ \(step \d+\): a (loss|gradient|weight) is not finite; "
+        r"lower learning_rate, which was 1e\+06\.",
+        last,
+    ), last
+    assert plot.exists()
+    assert len(pl.read_csv(history)) == len(printed.lines) > 0
+
+
+def test_a_warning_is_one_line_on_stderr(command, tmp_path):
+    rows = "\n".join(f"{i},5,{'ab'[i % 2]}" for i in range(20))
+    (tmp_path / "t.csv").write_text(f"x,always,y\n{rows}\n")
+    printed = command("train", tmp_path / "t.csv", "--target", "y", "--epochs", 1)
+    assert printed.status == 0
+    assert printed.err.startswith("downslope: warning: column 'always' never changes")
+
+
+def _environment():
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+def test_ctrl_c_keeps_and_draws_what_there_is(tmp_path):
+    arguments = ["train", "spiral", "--epochs", "100000000", "--plot", "p.png", "--history", "h.csv", "--every", "10"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "downslope", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=_environment(),
+    )  # fmt: skip
+    for _ in range(3):
+        process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    stopped = int(re.search(r"Stopped by Ctrl-C after epoch (\d+)", err).group(1))
+    assert (tmp_path / "p.png").exists()
+    history = pl.read_csv(tmp_path / "h.csv")
+    assert len(history) == stopped
+    assert len(out.splitlines()) + 3 == math.ceil(stopped / 10)
+
+
+def test_a_reader_that_leaves_is_no_error():
+    script = f"{sys.executable} -m downslope train spiral --epochs 2000 --every 1 | head -n 2"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=_environment(), check=True)
+    assert len(done.stdout.splitlines()) == 2
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
+def test_a_full_disk_is_one_sentence():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "downslope", "train", "spiral", "--epochs", "3", "--every", "1"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "downslope: standard output could not be used: No space left on device\n"
+
+
+def test_progress_goes_to_a_terminal_on_stderr_and_the_lines_to_stdout():
+    terminal, theirs = pty.openpty()
+    done = subprocess.Popen(
+        [sys.executable, "-m", "downslope", "train", "spiral", "--epochs", "400"],
+        stdout=subprocess.PIPE, stderr=theirs, text=True, env={**_environment(), "TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            block = os.read(terminal, 4096)
+        except OSError:
+            break
+        if not block:
+            break
+        shown += block
+    out = done.stdout.read()
+    assert done.wait() == 0
+    assert [line.split(",")[0] for line in out.splitlines()] == ["epoch: 0", "epoch: 100", "epoch: 200", "epoch: 300"]
+    assert b"400/400" in shown
+    assert b"After 400 epochs" in shown

@@ -1,0 +1,60 @@
+"""A file is whole or not there."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from downslope.errors import InputError
+from downslope.files import written_whole
+
+
+def test_the_file_appears_when_the_block_ends_well(tmp_path):
+    place = tmp_path / "a.txt"
+    place.write_text("old")
+    with written_whole(place) as temporary:
+        temporary.write_text("new")
+        assert place.read_text() == "old"
+        assert temporary.suffix == ".txt"
+    assert place.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path):
+    place = tmp_path / "a.txt"
+    place.write_text("old")
+    with pytest.raises(ZeroDivisionError), written_whole(place) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert place.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_rights_are_those_of_an_ordinary_new_file(tmp_path):
+    with written_whole(tmp_path / "a") as temporary:
+        temporary.write_text("x")
+    Path(tmp_path / "b").write_text("x")
+    modes = {stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in "ab"}
+    assert len(modes) == 1
+
+
+def test_a_missing_directory_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"no/a.txt could not be written: No such file or directory"):
+        with written_whole(tmp_path / "no" / "a.txt"):
+            pass
+
+
+def test_a_disk_that_fails_is_one_sentence_and_keeps_the_old_file(tmp_path, monkeypatch):
+    place = tmp_path / "a.txt"
+    place.write_text("old")
+
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"could not be written: No space left on device"):
+        with written_whole(place) as temporary:
+            temporary.write_text("new")
+    assert place.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
