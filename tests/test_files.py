@@ -24,9 +24,14 @@ def test_the_file_appears_when_the_block_ends_well(tmp_path):
 def test_a_failed_block_leaves_the_old_file_and_nothing_else(tmp_path):
     place = tmp_path / "a.txt"
     place.write_text("old")
-    with pytest.raises(ZeroDivisionError), written_whole(place) as temporary:
-        temporary.write_text("half")
-        raise ZeroDivisionError
+
+    def fail():
+        with written_whole(place) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert place.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
@@ -35,14 +40,14 @@ def test_rights_are_those_of_an_ordinary_new_file(tmp_path):
     with written_whole(tmp_path / "a") as temporary:
         temporary.write_text("x")
     Path(tmp_path / "b").write_text("x")
-    modes = {stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in "ab"}
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in "ab"}
     assert len(modes) == 1
 
 
 def test_a_missing_directory_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"no/a.txt could not be written: No such file or directory"):
-        with written_whole(tmp_path / "no" / "a.txt"):
-            pass
+    message = r"no/a.txt could not be written: No such file or directory"
+    with pytest.raises(InputError, match=message), written_whole(tmp_path / "no" / "a.txt"):
+        pass
 
 
 def test_a_disk_that_fails_is_one_sentence_and_keeps_the_old_file(tmp_path, monkeypatch):
@@ -53,8 +58,8 @@ def test_a_disk_that_fails_is_one_sentence_and_keeps_the_old_file(tmp_path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"could not be written: No space left on device"):
-        with written_whole(place) as temporary:
-            temporary.write_text("new")
+    message = r"could not be written: No space left on device"
+    with pytest.raises(InputError, match=message), written_whole(place) as temporary:
+        temporary.write_text("new")
     assert place.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -19,12 +19,13 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def command(capsys, monkeypatch):
-    """Return a function that runs `downslope ARGUMENTS` and gives its Outcome."""
+    """Return a function that runs `downslope LINE …` and gives its Outcome; only the line is split at spaces."""
     import warnings
 
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it: put it back
 
-    def run(*arguments):
+    def run(line="", *more):
+        arguments = [*line.split(), *more]
         with warnings.catch_warnings():
             warnings.simplefilter("default", UserWarning)
             with pytest.raises(SystemExit) as stop:
@@ -39,5 +40,5 @@ def command(capsys, monkeypatch):
 def wine_csv(tmp_path, command):
     """A real table, as the command itself writes it."""
     path = tmp_path / "wine.csv"
-    assert command("data", "wine", "--write", path).status == 0
+    assert command("data wine --write", path).status == 0
     return path

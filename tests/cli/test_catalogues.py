@@ -36,21 +36,21 @@ def test_an_unknown_command_is_one_sentence(command):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_each_command_is_the_listed_line(command, name):
-    printed = command(name, "--help")
+    printed = command(f"{name} --help")
     assert printed.status == 0
     assert "Usage: downslope" in printed.out
 
 
 def test_train_help_speaks_from_the_rules_records(command):
     """Every setting of every rule is an option, with the default of each rule that has it."""
-    text = " ".join(command("train", "--help").out.split())
+    text = " ".join(command("train --help").out.split("\nOptimizer:\n")[1].split())
     for name, rule in RULES.items():
         for record in rule.settings.values():
-            assert record.option in text
+            told = text.split(f"{record.option} ", 1)[1].split("Default: ", 1)[1]
+            groups = re.match(r"(?:\S+ \([^)]*\)(?:; )?)+", told).group()
+            holders = dict(re.findall(r"(\S+) \(([^)]*)\)", groups))
             shown = f"{record.default:g}" if record.kind is not bool else str(record.default)
-            default = re.search(rf"{record.option}[ /].*?Default: ([^.]*(?:\.\d[^.]*)*)", text)
-            groups = dict(re.findall(r"(\S+) \(([^)]*)\)", default.group(1)))
-            assert name in groups[shown].split(", "), (name, record.name, groups)
+            assert name in holders[shown].split(", ")
 
 
 def test_the_list_of_rules_names_each_with_its_first_line(command):
@@ -62,7 +62,7 @@ def test_the_list_of_rules_names_each_with_its_first_line(command):
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_is_explained_from_its_record(command, name):
-    printed = command("rules", name)
+    printed = command(f"rules {name}")
     assert printed.status == 0
     text = " ".join(printed.out.split())
     rule = RULES[name]
@@ -77,7 +77,7 @@ def test_a_rule_is_explained_from_its_record(command, name):
 
 
 def test_an_unknown_rule_suggests_the_nearest(command):
-    printed = command("rules", "adamm")
+    printed = command("rules adamm")
     assert printed.status == 2
     assert "Did you mean 'adam'?" in printed.err
 
@@ -90,7 +90,7 @@ def test_the_list_of_data_sets(command):
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_data_set_is_described_as_it_is(command, name):
-    printed = command("data", name)
+    printed = command(f"data {name}")
     assert printed.status == 0
     data = ds.data.named(name)
     text = " ".join(printed.out.split())
@@ -102,7 +102,7 @@ def test_a_data_set_is_described_as_it_is(command, name):
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_written_data_reads_back_as_it_was(command, tmp_path, ending):
     path = tmp_path / f"iris.{ending}"
-    assert command("data", "iris", "--write", path).status == 0
+    assert command("data iris --write", path).status == 0
     data = ds.data.iris()
     again = ds.data.read(path, target=data.target[0])
     assert again.digest == data.digest
@@ -112,15 +112,15 @@ def test_written_data_reads_back_as_it_was(command, tmp_path, ending):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("data", "iriss"), "Did you mean 'iris'"),
-        (("data", "iris", "--write", "iris.xlsx"), "write must be a file ending in .csv or .parquet"),
-        (("data", "iris", "--write", "no/such/iris.csv"), "no/such/iris.csv could not be written: No such file"),
-        (("data", "--write", "iris.csv"), "name must be given with --write"),
+        ("data iriss", "Did you mean 'iris'"),
+        ("data iris --write iris.xlsx", "write must be a file ending in .csv or .parquet"),
+        ("data iris --write no/such/iris.csv", "write must be a file in a directory that exists"),
+        ("data --write iris.csv", "name must be given with --write"),
     ],
 )
 def test_wrong_requests_are_one_sentence(command, arguments, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    printed = command(*arguments)
+    printed = command(arguments)
     assert (printed.status, printed.out, printed.err.count("\n")) == (2, "", 1)
     assert sentence in printed.err
     assert list(tmp_path.iterdir()) == []

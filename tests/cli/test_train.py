@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "printed_runs.json"
-CHAPTER = ["train", "spiral", "--data-seed", "chapter"]
+CHAPTER = "train spiral --data-seed chapter"
 
 
 def test_the_chapters_rows_to_every_printed_digit(command):
-    printed = command(*CHAPTER, *"--optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001".split())
+    printed = command(f"{CHAPTER} --optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001")
     assert printed.status == 0
     [book] = [run for run in json.loads(GOLDEN.read_text())["runs"] if run["name"] == "sgd_decay_1e-2"]
     assert len(book["printed"]) == 17
@@ -32,7 +32,7 @@ def test_the_chapters_rows_to_every_printed_digit(command):
 
 
 def test_json_is_one_object_a_line_and_ends_with_the_final_state(command):
-    printed = command(*CHAPTER, *"--optimizer sgd --epochs 201 --json --validation 0.2".split())
+    printed = command(f"{CHAPTER} --optimizer sgd --epochs 201 --json --validation 0.2")
     rows = [json.loads(line) for line in printed.lines]
     assert [row["epoch"] for row in rows[:-1]] == [0, 100, 200]
     assert set(rows[0]) == {
@@ -48,9 +48,7 @@ def test_json_has_null_where_a_number_is_not_finite(command, tmp_path):
     rows = "\n".join(f"{i},{i % 7}.5" for i in range(40))
     (tmp_path / "t.csv").write_text(f"x,y\n{rows}\n")
     (tmp_path / "v.csv").write_text("x,y\n1,2.5\n2,2.5\n")
-    printed = command(
-        "train", tmp_path / "t.csv", "--target", "y", "--validation", tmp_path / "v.csv", "--epochs", 1, "--json"
-    )
+    printed = command("train --target y --epochs 1 --json", tmp_path / "t.csv", "--validation", tmp_path / "v.csv")
     assert json.loads(printed.lines[0])["validation_r2"] is None
     assert "warning: column 'y' never changes" in printed.err
 
@@ -58,12 +56,14 @@ def test_json_has_null_where_a_number_is_not_finite(command, tmp_path):
 def test_the_issues_own_line_on_a_table(command, wine_csv, tmp_path):
     plot, history = tmp_path / "wine.png", tmp_path / "wine.parquet"
     printed = command(
-        *("train", wine_csv, "--target", "class", "--optimizer", "adam", "--learning-rate", "0.01"),
-        *("--epochs", "300", "--layers", "32,16", "--batch-size", "32", "--validation", "0.2"),
-        *("--plot", plot, "--history", history, "--every", "50"),
+        "train --target class --optimizer adam --learning-rate 0.01 --epochs 300 --layers 32,16 --batch-size 32 "
+        "--validation 0.2 --every 50",
+        *(wine_csv, "--plot", plot, "--history", history),
     )
     assert printed.status == 0
-    assert re.fullmatch(r"epoch: 0, acc: 0\.\d{3}, loss: \d\.\d{3}, val_acc: .*, val_loss: .*, lr: 0.01", printed.lines[0])
+    assert re.fullmatch(
+        r"epoch: 0, acc: 0\.\d{3}, loss: \d\.\d{3}, val_acc: .*, val_loss: .*, lr: 0.01", printed.lines[0]
+    )
     assert len(printed.lines) == 6
     assert plot.read_bytes()[:4] == b"\x89PNG"
     frame = pl.read_parquet(history)
@@ -76,12 +76,11 @@ def test_the_issues_own_line_on_a_table(command, wine_csv, tmp_path):
 def test_a_regression_from_parquet_reports_r2_and_errors_in_the_targets_units(command, tmp_path):
     n = 120
     size = [50 + i for i in range(n)]
-    pl.DataFrame({"size": size, "rooms": [1 + i % 5 for i in range(n)], "price": [3000.0 * s + 500 for s in size]}).write_parquet(
-        tmp_path / "houses.parquet"
-    )
+    pl.DataFrame(
+        {"size": size, "rooms": [1 + i % 5 for i in range(n)], "price": [3000.0 * s + 500 for s in size]}
+    ).write_parquet(tmp_path / "houses.parquet")
     printed = command(
-        *("train", tmp_path / "houses.parquet", "--target", "price", "--loss", "mse", "--epochs", "300"),
-        *("--learning-rate", "0.01", "--json"),
+        "train --target price --loss mse --epochs 300 --learning-rate 0.01 --json", tmp_path / "houses.parquet"
     )
     final = json.loads(printed.lines[-1])["final"]["training"]
     assert set(final) == {"loss", "r2", "rmse", "mae"}
@@ -102,7 +101,7 @@ def test_a_regression_from_parquet_reports_r2_and_errors_in_the_targets_units(co
     ],
 )
 def test_every_kind_of_option_reaches_the_run(command, options):
-    printed = command("train", *options.split(), "--epochs", 3, "--every", 1)
+    printed = command(f"train {options} --epochs 3 --every 1")
     assert printed.status == 0, printed.err
     assert len(printed.lines) == 3
 
@@ -112,8 +111,8 @@ def test_options_of_a_rule_are_those_of_its_record(command):
     import downslope as ds
 
     printed = command(
-        *"train moons --optimizer nadam --beta-1 0.8 --beta-2 0.95 --epsilon 1e-5 --momentum-decay 0.01".split(),
-        *"--learning-rate 0.05 --epochs 41 --every 40 --layers 8 --seed 4".split(),
+        "train moons --optimizer nadam --beta-1 0.8 --beta-2 0.95 --epsilon 1e-5 --momentum-decay 0.01 "
+        "--learning-rate 0.05 --epochs 41 --every 40 --layers 8 --seed 4"
     )
     optimizer = ds.NAdam(0.05, beta_1=0.8, beta_2=0.95, epsilon=1e-5, momentum_decay=0.01)
     run = ds.Run(ds.MLP([2, 8, 2]), ds.data.moons(), optimizer, seed=4)
@@ -126,7 +125,7 @@ REFUSED = [
     ("spirl", "Did you mean 'spiral'?"),
     ("missing.csv --target y", "missing.csv"),
     ("spiral --optimizer adm", "optimizer must be one of .*Did you mean 'adam'"),
-    ("spiral --optimizer sgd --beta-1 0.9", "beta_1 must be a setting of sgd, which has learning_rate, momentum, nesterov"),
+    ("spiral --optimizer sgd --beta-1 0.9", "beta_1 must be a setting of sgd, which has learning_rate, "),
     ("spiral --optimizer sgd --momentum 1.5", r"momentum must be at least 0 and below 1\. Received: momentum=1\.5"),
     ("spiral --learning-rate abc", "learning_rate must be a number above 0. Received: learning_rate='abc'"),
     ("spiral --learning-rate 0", "learning_rate must be above 0"),
@@ -156,9 +155,9 @@ REFUSED = [
     ("spiral --target y", "--target is for tables"),
     ("spiral --noise 1 --samples 0", "noise|samples"),
     ("iris --samples 3", "samples"),
-    ("spiral --plot spiral.txt", "plot must be a file ending in .png, .svg, .pdf"),
+    ("spiral --plot spiral.txt", "plot must be a file ending in .png or .svg or .pdf"),
     ("spiral --plot nowhere/spiral.png", "plot must be a file in a directory that exists"),
-    ("spiral --history h.txt", "history must be a file ending in .csv, .parquet"),
+    ("spiral --history h.txt", "history must be a file ending in .csv or .parquet"),
     ("spiral --set momentum", "--set must be given as name=value"),
     ("spiral --set wings=2", "wings must be a setting of adam"),
     ("spiral --optimizer rule.py:Mine", "no file 'rule.py'"),
@@ -171,7 +170,7 @@ REFUSED = [
 @pytest.mark.parametrize(("options", "sentence"), REFUSED, ids=[options or "nothing" for options, _ in REFUSED])
 def test_wrong_input_gets_one_sentence_and_status_2(command, options, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    printed = command("train", *options.split())
+    printed = command(f"train {options}")
     assert printed.status == 2
     assert printed.out == ""
     assert printed.err.startswith("downslope: ")
@@ -184,13 +183,13 @@ def test_a_table_needs_a_target(command, wine_csv):
     printed = command("train", wine_csv)
     assert (printed.status, printed.err.count("\n")) == (2, 1)
     assert "--target must name the column of wine.csv to predict" in printed.err
-    printed = command("train", wine_csv, "--target", "klass")
+    printed = command("train --target klass", wine_csv)
     assert printed.status == 2
     assert "'class'" in printed.err
 
 
 def test_generated_settings_are_refused_for_a_table(command, wine_csv):
-    printed = command("train", wine_csv, "--target", "class", "--samples", 3)
+    printed = command("train --target class --samples 3", wine_csv)
     assert printed.status == 2
     assert "samples is for generated sets" in printed.err
 
@@ -210,21 +209,20 @@ def test_a_rule_of_ones_own_from_a_script(command, tmp_path):
                 return parameter - learning_rate * (xp.sign(gradient) + pull * parameter)
         """)
     )
-    printed = command("train", "moons", "--optimizer", f"{script}:SignDescent", "--set", "pull=0.1", "--epochs", 101)
+    printed = command("train moons --set pull=0.1 --epochs 101 --optimizer", f"{script}:SignDescent")
     assert printed.status == 0, printed.err
     losses = [float(line.split("loss: ")[1].split(",")[0]) for line in printed.lines]
     assert losses[1] < losses[0]
-    refused = command("train", "moons", "--optimizer", f"{script}:Other")
+    refused = command("train moons --optimizer", f"{script}:Other")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
-    refused = command("train", "moons", "--optimizer", f"{script}:SignDescent", "--set", "pull=-1")
+    refused = command("train moons --set pull=-1 --optimizer", f"{script}:SignDescent")
     assert "pull must be at least 0" in refused.err
 
 
 def test_a_number_that_is_not_finite_stops_with_status_1_and_keeps_the_picture(command, tmp_path):
     plot, history = tmp_path / "line.png", tmp_path / "line.csv"
     printed = command(
-        *("train", "line", "--optimizer", "sgd", "--learning-rate", "1e6", "--epochs", "500", "--every", 1),
-        *("--plot", plot, "--history", history),
+        "train line --optimizer sgd --learning-rate 1e6 --epochs 500 --every 1 --plot", plot, "--history", history
     )
     assert printed.status == 1
     last = printed.err.splitlines()[-1]
@@ -240,7 +238,7 @@ def test_a_number_that_is_not_finite_stops_with_status_1_and_keeps_the_picture(c
 def test_a_warning_is_one_line_on_stderr(command, tmp_path):
     rows = "\n".join(f"{i},5,{'ab'[i % 2]}" for i in range(20))
     (tmp_path / "t.csv").write_text(f"x,always,y\n{rows}\n")
-    printed = command("train", tmp_path / "t.csv", "--target", "y", "--epochs", 1)
+    printed = command("train --target y --epochs 1", tmp_path / "t.csv")
     assert printed.status == 0
     assert printed.err.startswith("downslope: warning: column 'always' never changes")
 
@@ -302,8 +300,9 @@ def test_progress_goes_to_a_terminal_on_stderr_and_the_lines_to_stdout():
         if not block:
             break
         shown += block
-    out = done.stdout.read()
-    assert done.wait() == 0
+    os.close(terminal)
+    out, _ = done.communicate()
+    assert done.returncode == 0
     assert [line.split(",")[0] for line in out.splitlines()] == ["epoch: 0", "epoch: 100", "epoch: 200", "epoch: 300"]
     assert b"400/400" in shown
     assert b"After 400 epochs" in shown

@@ -58,7 +58,7 @@ def test_samples_are_counted_per_class(made: Dataset, rows: int, kind: str) -> N
 
 @pytest.mark.parametrize(("samples", "classes"), [(100, 3), (1, 2), (37, 4)])
 def test_the_chapters_spiral_is_the_chapters_computation(samples: int, classes: int) -> None:
-    legacy = np.random.RandomState(0)  # noqa: NPY002 - the chapter's own generator is what is compared
+    legacy = np.random.RandomState(0)
     points = np.zeros((samples * classes, 2), dtype=np.float32)
     labels = np.zeros(samples * classes, dtype="uint8")
     for k in range(classes):

@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="downslope")
 def downslope() -> None:
-    r"""Gradient-descent optimizers you can see, steer and take with you.
+    """Gradient-descent optimizers you can see, steer and take with you.
 
     \b
     downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-3 --momentum 0.9 --plot spiral.png

@@ -38,8 +38,8 @@ class SectionedCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections[getattr(parameter, "section", "Other")].append(record)
+            if record is not None and isinstance(parameter, click.Option):
+                sections[getattr(parameter, "section", "Output")].append(record)
         for title, records in sections.items():
             with formatter.section(title):
                 formatter.write_dl(records)
@@ -59,7 +59,7 @@ def option(section: str, *names: str, **attributes: Any) -> Callable[[Any], Any]
 def rule_options(function: Any) -> Any:
     """Give a command one option for every setting of any rule of the package."""
     holders: dict[str, dict[str, Setting]] = defaultdict(dict)
-    for name, found in RULES.items():
+    for name, found in sorted(RULES.items(), key=lambda entry: entry[0] != "sgd"):  # the best known settings first
         for record in found.settings.values():
             holders[record.name][name] = record
     for setting_name, records in reversed(holders.items()):

@@ -13,6 +13,7 @@ import click
 from downslope import checks
 from downslope.cli.lines import Lines
 from downslope.cli.options import Number, SectionedCommand, optimizer_from, option, rule_options
+from downslope.cli.places import TABLES, place, write_table
 from downslope.data import Dataset, named, read
 from downslope.data.sources import ENDINGS
 from downslope.errors import InputError, NonFiniteError
@@ -135,7 +136,7 @@ def command(
     history: str | None,
     **options: Any,
 ) -> None:
-    r"""Train a network on a data set or a table.
+    """Train a network on a data set or a table.
 
     SOURCE is the name of a data set (see `downslope data`) or a .csv, .tsv or .parquet file.
 
@@ -148,7 +149,7 @@ def command(
     """
     checks.whole("every", every, at_least=1)
     checks.whole("epochs", epochs)
-    writers = list(_writers(plot, history))
+    writers = _writers(plot, history)
     run = _run(source, options)
     lines = Lines(run, as_json=as_json, every=every)
     started = time.perf_counter()
@@ -227,20 +228,11 @@ Writer = tuple[Path, Callable[[Run, Path], None]]
 
 def _writers(plot: str | None, history: str | None) -> list[Writer]:
     """Return what is to be written where, refusing before the training what could not be written after it."""
-    asked = (
-        ("plot", plot, (".png", ".svg", ".pdf"), _write_picture),
-        ("history", history, (".csv", ".parquet"), _write_history),
-    )
     writers: list[Writer] = []
-    for name, given, endings, write in asked:
-        if given is None:
-            continue
-        path = Path(given)
-        if path.suffix.lower() not in endings:
-            raise checks.refuse(name, f"a file ending in {', '.join(endings)}", given)
-        if path.is_dir() or not path.parent.is_dir():
-            raise checks.refuse(name, "a file in a directory that exists", given)
-        writers.append((path, write))
+    if plot is not None:
+        writers.append((place("plot", plot, (".png", ".svg", ".pdf")), _write_picture))
+    if history is not None:
+        writers.append((place("history", history, TABLES), lambda run, path: write_table(run.history.frame(), path)))
     return writers
 
 
@@ -248,17 +240,6 @@ def _write_picture(run: Run, path: Path) -> None:
     from downslope.figures import training_picture
 
     training_picture(run, path)
-
-
-def _write_history(run: Run, path: Path) -> None:
-    from downslope.files import written_whole
-
-    frame = run.history.frame()
-    with written_whole(path) as temporary:
-        if path.suffix.lower() == ".csv":
-            frame.write_csv(temporary)
-        else:
-            frame.write_parquet(temporary)
 
 
 def _finish(run: Run, writers: list[Writer], lines: Lines, started: float) -> None:

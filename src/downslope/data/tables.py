@@ -175,9 +175,9 @@ def _warn_constant(names: Sequence[str], values: Floats) -> None:
     constant = [name for name, same in zip(names, (values == values[0]).all(axis=0), strict=True) if same]
     if constant:
         listed = ", ".join(map(repr, constant[:5])) + (f" and {len(constant) - 5} more" if len(constant) > 5 else "")
-        word = "column" if len(constant) == 1 else "columns"
+        subject, verb = ("column", "changes") if len(constant) == 1 else ("columns", "change")
         warnings.warn(
-            f"{word} {listed} never changes: nothing can be learned from a single value", DataWarning, stacklevel=3
+            f"{subject} {listed} never {verb}: nothing can be learned from a single value", DataWarning, stacklevel=3
         )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from downslope.engines.problem import Part
 from downslope.engines.update import FloatArray
@@ -13,42 +13,59 @@ from downslope.errors import NonFiniteError
 from downslope.network import Loss
 from downslope.rules import Optimizer
 
-__all__ = ["agreement", "all_finite", "norm", "score", "stopped"]
+__all__ = ["labels", "norm", "score", "stopped", "tally"]
 
 
 def norm(vector: FloatArray) -> float:
-    """Return the Euclidean norm √Σx², summed in float64."""
-    return math.sqrt(float(np.sum(np.square(vector, dtype=np.float64))))
+    """Return the Euclidean norm √Σx², in float64; it is finite only if every element is."""
+    wide = vector.astype(np.float64, copy=False)
+    with np.errstate(all="ignore"):
+        square = float(np.dot(wide, wide))
+        if 1e-280 < square < math.inf:
+            return math.sqrt(square)
+        # Zero, NaN or infinite, or squares that leave the range of float64 where the norm itself need not.
+        largest = float(np.abs(wide).max(initial=0.0))
+        return largest * norm(wide / largest) if 0.0 < largest < math.inf else largest
 
 
-def all_finite(vector: FloatArray) -> bool:
-    """Whether no element is infinite or NaN."""
-    return bool(np.isfinite(vector).all())
+def labels(outputs: FloatArray) -> NDArray[np.int64]:
+    """Return the label each row of outputs stands for: the largest, or with one output whether it is above 0."""
+    if outputs.shape[1] == 1:
+        return (outputs[:, 0] > 0).astype(np.int64)
+    return np.asarray(outputs.argmax(axis=1), dtype=np.int64)
 
 
-def agreement(loss: Loss, outputs: FloatArray, targets: Any) -> float:
-    """Return what `score` sums up: rows classified correctly, or the summed squared error with a minus sign."""
-    if loss.kind == "regression":
-        return -float(np.sum(np.square(outputs - targets.reshape(outputs.shape), dtype=np.float64)))
-    if outputs.shape[1] == 1 or loss.name == "bce":  # one logit an output: above 0 means 1
-        return float(np.mean((outputs > 0) == (targets.reshape(outputs.shape) > 0.5), axis=1).sum())
-    labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    return float(np.sum(outputs.argmax(axis=1) == labels))
-
-
-def score(loss: Loss, agreed: float, part: Part) -> float:
-    """Return accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − mean)²; NaN where the targets do not vary."""
+def tally(loss: Loss, outputs: FloatArray, targets: FloatArray | NDArray[np.int64]) -> FloatArray:
+    """Return what `score` needs to know of some rows, summed over them: how many are right, or Σ(y − ŷ)² by target."""
     if loss.kind == "classification":
-        return agreed / len(part.inputs)
+        return np.asarray(np.count_nonzero(labels(outputs) == targets), dtype=np.float64)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.square(outputs - targets, dtype=np.float64).sum(axis=0))
+
+
+def score(loss: Loss, tallied: FloatArray, part: Part) -> float:
+    """Return the accuracy, or R² = 1 − Σ(y − ŷ)² / Σ(y − ȳ)², averaged over targets; NaN where a target is constant.
+
+    Averaged so, R² does not depend on the targets' units.
+    """
+    if loss.kind == "classification":
+        return float(tallied) / len(part.inputs)
     targets = np.asarray(part.targets, dtype=np.float64)
-    spread = float(np.sum(np.square(targets - targets.mean(axis=0))))
-    return 1.0 + agreed / spread if spread > 0 else math.nan
+    with np.errstate(all="ignore"):
+        spread = np.square(targets - targets.mean(axis=0)).sum(axis=0)
+        # Asked of the targets, not of the spread: the mean of equal numbers can be one rounding away from them.
+        constant = (targets == targets[0]).all(axis=0)
+        return float(np.where(constant, math.nan, 1.0 - tallied / spread).mean())
 
 
 def stopped(what: str, epoch: int, step: int, rule: Optimizer) -> NonFiniteError:
-    """Return the error for a `what` (loss, gradient or weight) that is infinite or NaN, with what to change."""
-    if step == 1 and what != "weight":
-        advice = "before any update: standardize the inputs, or use smaller initial weights"
+    """Return the error for a `what` that is infinite or NaN, with the setting to lower and its value.
+
+    A loss, gradient or slot that is not finite is owed to the update before this step, a weight to the step's own.
+    """
+    last = step if what == "weight" else step - 1
+    if last:
+        advice = f"lower learning_rate, which was {rule.rate_after(last):g}"
     else:
-        advice = f"lower learning_rate, which was {rule.rate_after(step):g}"
+        advice = "before any update: standardize the data, use smaller initial weights or dtype='float64'"
     return NonFiniteError(f"Training stopped at epoch {epoch} (step {step}): a {what} is not finite; {advice}.")

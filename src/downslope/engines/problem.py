@@ -18,7 +18,10 @@ __all__ = ["Engine", "EpochRecord", "Part", "Problem", "Scores", "State", "Total
 
 
 class Part(NamedTuple):
-    """Rows to learn from or to be measured on, prepared: inputs (n, features) and their targets."""
+    """Rows to learn from or to be measured on, prepared.
+
+    Inputs have shape (n, features); targets are labels 0 … classes − 1, shape (n,), or numbers, shape (n, targets).
+    """
 
     inputs: FloatArray
     targets: NDArray[np.int64] | FloatArray
@@ -74,10 +77,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over the steps of an epoch that is under way."""
+    """Sums over the steps of an epoch that is under way, and the validation scores it began with."""
 
     loss: float = 0.0
-    correct: float = 0.0
+    tally: FloatArray | float = 0.0
     penalty: float = 0.0
     gradient_norm: float = 0.0
     update_ratio: float = 0.0
@@ -89,7 +92,7 @@ class State:
     """Everything that changes, as plain arrays: a step makes a new one, so it can be stopped at any moment.
 
     `parameters` and each slot are flat vectors of one type; `step` counts the updates made; `last_update` is the
-    difference the last one made.
+    difference the last one made. No array is ever written into again, so one may be kept without copying it.
     """
 
     parameters: FloatArray
@@ -120,8 +123,8 @@ class Engine(Protocol):
         """Train until `epochs` epochs in all are done.
 
         After every update `keep(state, epoch, record)` receives the new state, with the epoch's record at the last
-        step of an epoch; training stops when it returns False. Raises NonFiniteError, with the state before the
-        failing step the last one kept.
+        step of an epoch; training stops when it returns False. Raises NonFiniteError at the first loss, gradient,
+        weight or slot that is not finite, with the state before the failing step the last one kept.
         """
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:

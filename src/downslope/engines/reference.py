@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from downslope.engines.metrics import agreement, all_finite, norm, score, stopped
+from downslope.engines.metrics import norm, score, stopped, tally
 from downslope.engines.problem import EpochRecord, Part, Problem, Scores, State, Totals
 from downslope.engines.update import FloatArray, apply_update
 from downslope.rules import Optimizer
@@ -53,48 +54,53 @@ class Reference:
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:
         """Return loss and score of `parameters` on a part, without dropout."""
+        network, loss = problem.network, problem.loss
         with np.errstate(all="ignore"):
-            outputs, _ = problem.network.forward(parameters, part.inputs)
-            losses = problem.loss.forward(outputs, part.targets)
-        loss = float(losses.sum(dtype=np.float64)) / len(part.inputs) + problem.network.penalty(parameters)
-        return Scores(loss, score(problem.loss, agreement(problem.loss, outputs, part.targets), part))
+            outputs, _ = network.forward(parameters, part.inputs)
+            total = float(loss.forward(outputs, part.targets).sum(dtype=np.float64))
+            penalty = network.penalty(parameters)
+        return Scores(total / len(part.inputs) + penalty, score(loss, tally(loss, outputs, part.targets), part))
 
     def _step(self, problem: Problem, rule: Optimizer, state: State, part: Part, epoch: int) -> State:
         """Return the state after one update, or raise NonFiniteError and leave the old one as it was."""
-        network, loss, step = problem.network, problem.loss, state.step + 1
+        network, loss, step, sums = problem.network, problem.loss, state.step + 1, state.totals
+        # Overflow is looked for in the numbers themselves, so NumPy need not warn of it too.
         with np.errstate(all="ignore"):
             outputs, trace = network.forward(state.parameters, part.inputs, dropout=(problem.seed, step))
-            losses = loss.forward(outputs, part.targets)
+            total = float(loss.forward(outputs, part.targets).sum(dtype=np.float64))
             penalty = network.penalty(state.parameters)
-            total = float(losses.sum(dtype=np.float64))
-            if not math.isfinite(total) or not math.isfinite(penalty):
+            if not math.isfinite(total + penalty):
                 raise stopped("loss", epoch, step, rule)
 
             gradient = np.empty_like(state.parameters)
             network.backward(state.parameters, trace, loss.backward(outputs, part.targets), gradient)
             network.add_penalty_gradient(state.parameters, gradient)
-            if not all_finite(gradient):
+            gradient_norm = norm(gradient)
+            if not math.isfinite(gradient_norm):
                 raise stopped("gradient", epoch, step, rule)
 
             parameters, slots = apply_update(rule, step, state.parameters, gradient, state.slots)
-            if not all_finite(parameters):
+            if not math.isfinite(norm(parameters)):
                 raise stopped("weight", epoch, step, rule)
+            for name, slot in slots.items():
+                if not math.isfinite(norm(slot)):  # an infinite average would hold its weight still for ever
+                    raise stopped(f"slot ({name})", epoch, step, rule)
             update = parameters - state.parameters
 
-        weight_norm, sums = norm(state.parameters), state.totals
+        weight_norm = norm(state.parameters)
         totals = Totals(
             loss=sums.loss + total,
-            correct=sums.correct + agreement(loss, outputs, part.targets),
+            tally=sums.tally + tally(loss, outputs, part.targets),
             penalty=sums.penalty + penalty,
-            gradient_norm=sums.gradient_norm + norm(gradient),
+            gradient_norm=sums.gradient_norm + gradient_norm,
             update_ratio=sums.update_ratio + (norm(update) / weight_norm if weight_norm else math.inf),
             before=sums.before,
         )
         return State(parameters, slots, update, step, totals)
 
 
-def _rows(part: Part, rows: object) -> Part:
-    return Part(part.inputs[rows], part.targets[rows])  # type: ignore[index] # a slice or an array of row numbers
+def _rows(part: Part, rows: slice | NDArray[np.int64]) -> Part:
+    return Part(part.inputs[rows], part.targets[rows])
 
 
 def _record(problem: Problem, totals: Totals, rate: float) -> EpochRecord:
@@ -104,7 +110,7 @@ def _record(problem: Problem, totals: Totals, rate: float) -> EpochRecord:
     before = totals.before or Scores(math.nan, math.nan)
     return EpochRecord(
         loss=totals.loss / problem.rows + penalty,
-        score=score(problem.loss, totals.correct, problem.training),
+        score=score(problem.loss, np.asarray(totals.tally), problem.training),
         learning_rate=rate,
         penalty=penalty,
         gradient_norm=totals.gradient_norm / steps,

@@ -13,32 +13,32 @@ __all__ = ["absolute", "maximum", "minimum", "sign", "sqrt", "where"]
 
 
 def sqrt(x: Any) -> Any:
-    """√x, correctly rounded; NaN below zero."""
+    """Return √x, correctly rounded; NaN below zero."""
     return np.sqrt(x)
 
 
 def absolute(x: Any) -> Any:
-    """|x|."""
+    """Return |x|."""
     return np.absolute(x)
 
 
 def maximum(a: Any, b: Any) -> Any:
-    """The larger of a and b; NaN where either is NaN."""
+    """Return the larger of a and b; NaN where either is NaN."""
     return np.where((a >= b) | (a != a), a, b)  # noqa: PLR0124 - a != a tells NaN
 
 
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller of a and b; NaN where either is NaN."""
+    """Return the smaller of a and b; NaN where either is NaN."""
     return np.where((a <= b) | (a != a), a, b)  # noqa: PLR0124 - a != a tells NaN
 
 
 def sign(x: Any) -> Any:
-    """1 above zero, −1 below; zero and NaN stay as they are."""
+    """Return 1 above zero, −1 below; zero and NaN stay as they are."""
     x = np.asarray(x)
     one = x.dtype.type(1)
     return np.where(x > 0, one, np.where(x < 0, -one, x))
 
 
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`."""
+    """Return `a` where the condition holds, else `b`."""
     return np.where(condition, a, b)

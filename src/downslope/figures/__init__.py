@@ -1,1 +1,7 @@
-"""(being written)"""
+"""Pictures of what a run recorded. Matplotlib is loaded when the first one is drawn."""
+
+from __future__ import annotations
+
+from downslope.figures.picture import training_picture
+
+__all__ = ["training_picture"]

@@ -38,7 +38,7 @@ class AdamW(Adam):
     weight_decay = setting(0.01, at_least=0, meaning="share of every parameter, times the rate, taken off each step")
 
     @staticmethod
-    def update(
+    def update(  # type: ignore[override] # one scalar more than Adam's: engines read its names
         xp: Any,
         parameter: Any,
         gradient: Any,

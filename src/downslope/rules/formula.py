@@ -31,7 +31,7 @@ DIGITS = 50
 # Scalars that `per_step` rounds to float64 (a root, an exponential) leave that many digits to compare.
 EXACT, ROUNDED = 1e-40, 1e-9
 
-_SIGNS = {"·": "*", "×": "*", "−": "-", "^": "**", "²": "**2", "³": "**3", "≤": "<=", "≥": ">=", "≠": "!="}  # noqa: RUF001 - typography is what is read
+_SIGNS = {"·": "*", "×": "*", "−": "-", "^": "**", "²": "**2", "³": "**3", "≤": "<=", "≥": ">=", "≠": "!="}
 _WORD = r"(?:\w|[\u0300-\u036f])+"
 _OPERATIONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -153,7 +153,9 @@ def _vocabulary() -> Any:
     sympy = _sympy()
 
     def where(condition: Any, a: Any, b: Any) -> Any:
-        return sympy.Piecewise((a, condition), (b, True)) if isinstance(condition, sympy.Basic) else a if condition else b
+        return (
+            sympy.Piecewise((a, condition), (b, True)) if isinstance(condition, sympy.Basic) else a if condition else b
+        )
 
     return SimpleNamespace(
         sqrt=sympy.sqrt, absolute=sympy.Abs, sign=sympy.sign, maximum=sympy.Max, minimum=sympy.Min, where=where
@@ -230,7 +232,7 @@ class _Reader:
         reason = f"{why.args[0]} is not known here" if isinstance(why, KeyError) else str(why)
         return InputError(f"{self.rule}'s documented formula has a line that cannot be read, {line!r}: {reason}")
 
-    def _value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
+    def _value(self, node: ast.expr, names: Mapping[str, Any]) -> Any:  # noqa: PLR0911 - one return for each kind
         match node:
             case ast.Constant(value=bool() as value):
                 return value

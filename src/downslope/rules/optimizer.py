@@ -76,11 +76,11 @@ class Optimizer:
             raise InputError("Optimizer is only the base of the rules: use one of them, or write a subclass")
         if learning_rate is not DEFAULT:
             settings["learning_rate"] = learning_rate
-        for name in settings:
+        for name, value in settings.items():
             if name not in self.settings:
                 raise InputError(
                     f"{name} must be a setting of {self.name()}, which has {', '.join(self.settings)}. "
-                    f"Received: {name}={settings[name]!r}"
+                    f"Received: {name}={value!r}"
                 )
         for name, record in self.settings.items():
             value = record.check(settings[name]) if name in settings else record.default
@@ -104,7 +104,7 @@ class Optimizer:
 
     @classmethod
     def name(cls) -> str:
-        """The rule's name on the command line: the class's name in lower case."""
+        """Return the rule's name on the command line: the class's name in lower case."""
         return cls.__name__.lower()
 
     @classmethod
@@ -164,7 +164,6 @@ class Optimizer:
         known = {**now.values(), **now.per_step(step)}
         for name in self.scalar_names:
             if name not in known:
-                raise InputError(
-                    f"{name}, which {type(self).__name__}.update takes, must be a slot, a setting or returned by per_step"
-                )
+                taker = f"{type(self).__name__}.update"
+                raise InputError(f"{name}, which {taker} takes, must be a slot, a setting or returned by per_step")
         return tuple(known[name] for name in self.scalar_names)

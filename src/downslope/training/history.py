@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope import checks
 from downslope.engines.problem import EpochRecord
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class History:
     loss
         What is minimized: mean over the rows, plus the penalty.
     accuracy or r2
-        Share of rows classified correctly; in regression the coefficient of determination 1 − Σ(y − ŷ)²/Σ(y − ȳ)².
+        Share of rows classified correctly; in regression the coefficient of determination 1 − Σ(y − ŷ)²/Σ(y − ȳ)²,
+        averaged over the targets; NaN where a target is constant.
     learning_rate
         The rate in force: the one the last update used; before the first, the one it will use.
     penalty
@@ -36,9 +38,10 @@ class History:
     gradient_norm
         Euclidean norm of the gradient, penalty included.
     update_ratio
-        Norm of the update divided by the norm of all parameters before it.
+        Norm of the update divided by the norm of all parameters before it; infinite while these are all zero.
     validation_loss, validation_accuracy or validation_r2
-        The same on the validation part, for the state before the epoch's first update; only with such a part.
+        The same on the validation part, without dropout, for the state before the epoch's first update; only with
+        such a part.
     """
 
     def __init__(self, kind: str, *, validation: bool) -> None:
@@ -74,8 +77,16 @@ class History:
         return [*super().__dir__(), *self.names]
 
     def row(self, epoch: int) -> dict[str, float]:
-        """Return one epoch's numbers by name; −1 is the last."""
-        place = range(self._length)[epoch]
+        """Return one epoch's numbers by name; −1 is the last.
+
+        Raises
+        ------
+        InputError
+            If the history has no such epoch.
+        """
+        if not self._length:
+            raise checks.refuse("epoch", "asked for after training: the history is empty", epoch)
+        place = checks.whole("epoch", epoch, at_least=-self._length, at_most=self._length - 1) % self._length
         values = self._values[place]
         return {"epoch": place, **{name: float(values[column]) for name, column in self._columns.items()}}
 

@@ -11,29 +11,37 @@ from types import FrameType
 __all__ = ["deferred_interrupt"]
 
 
+class _Request:
+    """A handler that remembers the first Ctrl-C, and at the second gives up its place and interrupts."""
+
+    pressed = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        if self.pressed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            raise KeyboardInterrupt
+        self.pressed = True
+
+
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Hold back the first Ctrl-C, and raise KeyboardInterrupt for it when the block ends.
+    """Hold back the first Ctrl-C, and raise KeyboardInterrupt for it when the block ends, however it ends.
 
     Yields a function that tells whether it was pressed, which the block asks between steps. A second Ctrl-C
-    interrupts at once. Outside the main thread, where Python delivers no signals, nothing is changed.
+    interrupts at once. Nothing is changed outside the main thread, where Python delivers no signals, and where the
+    program handles or ignores Ctrl-C in a way of its own. A block inside another shares its request.
     """
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not (before is signal.default_int_handler or isinstance(before, _Request)):
         yield lambda: False
         return
-    asked = False
-
-    def remember(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, remember)
+    request = before if isinstance(before, _Request) else _Request()
+    signal.signal(signal.SIGINT, request)
     try:
-        yield lambda: asked
+        yield lambda: request.pressed
     finally:
-        signal.signal(signal.SIGINT, before)
-    if asked:
-        raise KeyboardInterrupt
+        if request is not before:
+            signal.signal(signal.SIGINT, before)
+        if request.pressed:
+            raise KeyboardInterrupt

@@ -18,27 +18,28 @@ SECONDS_BETWEEN_UPDATES = 0.1
 def progress_bar(wanted: bool | None, first: int, last: int, history: History) -> Iterator[Callable[[int], None]]:
     """Yield a function to be called with the number of epochs done.
 
-    `wanted` None means: only where stderr is a terminal. Asked for elsewhere (a log file), a bar is written when it
-    ends, not redrawn.
+    `wanted` None means: only where stderr is a terminal. Asked for elsewhere (a log file, a notebook), the bar is
+    written once, when it ends. Without a stderr there is none.
     """
-    if not (sys.stderr.isatty() if wanted is None else wanted):
+    if sys.stderr is None or not (sys.stderr.isatty() if wanted is None else wanted):
         yield lambda done: None
         return
+    from rich import progress
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("epoch"),
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[numbers]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        progress.TextColumn("epoch"),
+        progress.MofNCompleteColumn(),
+        progress.BarColumn(),
+        progress.TextColumn("{task.fields[numbers]}"),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
     )
+    # A notebook's widgets are not stderr, and may be missing.
+    console = Console(stderr=True, force_jupyter=False)
     # Lines printed meanwhile pass above the bar, unless they go to a file.
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bar:
+    with progress.Progress(*columns, console=console, redirect_stdout=_stdout_is_terminal()) as bar:
         task = bar.add_task("", total=last, completed=first, numbers="")
         shown = 0.0
 
@@ -51,3 +52,7 @@ def progress_bar(wanted: bool | None, first: int, last: int, history: History) -
                 bar.update(task, completed=done, numbers=f"loss {row['loss']:.4g}  {score} {row[score]:.3f}")
 
         yield show
+
+
+def _stdout_is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()

@@ -46,8 +46,9 @@ class Run:
     validation : float or Dataset
         The share of rows kept from training and measured at every epoch, or other data to be measured.
     seed : int or "chapter", optional
-        Of weights, batches, dropout and split. Left out: 0, or "chapter" for data drawn as the chapter draws it,
-        which means weights drawn as the chapter draws them.
+        Of weights, batches, dropout and split. "chapter": weights as the chapter draws them, from NumPy's legacy
+        generator with seed 0, after what the data drew from it (with data that drew nothing there, from its start);
+        batches, dropout and split as with 0. Left out: "chapter" for data drawn with seed "chapter", else 0.
     dtype : "float32" or "float64"
         Of parameters, slots and all arithmetic of training.
     standardize : bool, optional
@@ -55,6 +56,11 @@ class Run:
         training rows. Left out: as the data set suggests. Losses are then in standardized units.
     engine : "reference"
         What executes the steps.
+
+    Raises
+    ------
+    InputError
+        If a setting is not legal, or network, data and loss do not fit together.
 
     Examples
     --------
@@ -89,18 +95,17 @@ class Run:
         _check_widths(network, data, self.loss)
 
         number = 0 if self.seed == "chapter" else self.seed
-        fraction = 0.0 if isinstance(validation, Dataset) else validation
-        rows, held_out = split(data, fraction, number)
+        other = validation if isinstance(validation, Dataset) else None
+        rows, held_out = split(data, 0.0 if isinstance(validation, Dataset) else validation, number)
         wanted = data.standardize if standardize is None else checks.flag("standardize", standardize)
         self.preparation = Preparation.learn(data, rows, wanted)
         training = self.preparation.part(data, rows, self.dtype)
+        self.loss.check_targets(network.outputs, training.targets)
         measured = None
-        if isinstance(validation, Dataset):
-            measured = self.preparation.part(validation, slice(None), self.dtype)
+        if other is not None:
+            measured = self.preparation.part(other, slice(None), self.dtype)
         elif len(held_out):
             measured = self.preparation.part(data, held_out, self.dtype)
-        _check_both_finite(training.inputs, data, self.dtype)
-        self.loss.check_targets(network.outputs, training.targets)
 
         size = len(rows) if batch_size is None else checks.whole("batch_size", batch_size, at_least=1)
         self.problem = Problem(network, self.loss, training, measured, min(size, len(rows)), number)
@@ -141,60 +146,78 @@ class Run:
     ) -> None:
         """Train for so many epochs more; in pieces or at once, the bits are the same.
 
-        Ctrl-C lets the step under way finish, keeps everything, and raises KeyboardInterrupt; `train` then goes on
-        where it stopped, even within an epoch.
+        Ctrl-C lets the step under way finish, keeps everything, and raises KeyboardInterrupt; a second one
+        interrupts at once, and the last finished step is kept. The next `train` goes on where this one stopped. An
+        epoch cut short is then finished first, as the first of its epochs. Whatever else ends training early, an
+        error in `on_epoch` or NonFiniteError, leaves the run as whole.
 
         Parameters
         ----------
         epochs : int
-            How many passes over the training rows.
+            How many passes over the training rows, at least 0.
         progress : bool, optional
             Whether to show a progress bar on stderr; left out, where stderr is a terminal.
         on_epoch : callable, optional
-            Called with this run and the epoch's number when an epoch is done and recorded in the history.
+            Called with this run and the epoch's number when an epoch is done and recorded in the history. It may
+            ask the run anything and copy it, but not train it.
 
         Raises
         ------
         NonFiniteError
-            If a loss, gradient or weight is infinite or NaN; the run keeps the state before that step.
+            If a loss, gradient, weight or slot is infinite or NaN; the run keeps the state before that step.
+        InputError
+            If an argument is not legal, or the run is trained by two calls at a time.
         """
         last = self.epoch + checks.whole("epochs", epochs)
+        if progress is not None:
+            checks.flag("progress", progress)
+        if on_epoch is not None and not callable(on_epoch):
+            raise checks.refuse("on_epoch", "a function of the run and the epoch", on_epoch)
+        mine = self._state
         with deferred_interrupt() as asked, progress_bar(progress, self.epoch, last, self.history) as show:
 
             def keep(state: State, epoch: int, record: EpochRecord | None) -> bool:
+                nonlocal mine
+                if self._state is not mine:
+                    raise InputError(
+                        "a run must be trained by one call at a time. Received: a call of train in another"
+                    )
                 if record is not None:
                     self.history.put(epoch, record)
-                self._state = state  # one assignment: whenever this is interrupted, the run is whole
+                self._state = mine = state  # one assignment: whenever this is interrupted, the run is whole
                 if record is not None:
                     show(epoch + 1)
                     if on_epoch is not None:
                         on_epoch(self, epoch)
                 return not asked()
 
-            if epochs and not asked():
-                self._engine.advance(self.problem, self.optimizer, self._state, last, keep)
+            self._engine.advance(self.problem, self.optimizer, mine, last, keep)
 
     def outputs(self, rows: Any) -> FloatArray:
-        """Return the network's raw outputs (logits, or standardized values) for rows in the data's own units."""
-        inputs = self.preparation.inputs_of(rows, self.dtype)
-        outputs, _ = self.network.forward(self._state.parameters, inputs)
-        return outputs
+        """Return the network's raw outputs (logits, or standardized values) for rows as `predict` takes them."""
+        return self._forward(self.preparation.inputs_of(rows, self.dtype))
 
     def predict(self, rows: Any) -> NDArray[Any]:
         """Return a prediction for each row.
 
         Parameters
         ----------
-        rows : array, shape (n, features), or data frame
-            In the data's own units; of a data frame the feature columns are taken by name.
+        rows : array, shape (n, features), data frame or Dataset
+            In the data's own units; of a data frame or Dataset the feature columns are taken by name.
 
         Returns
         -------
         array, shape (n,)
             Labels as the data gave them (text, or whole numbers); in regression, values in the target's units, of
-            shape (n, targets) where there are several.
+            shape (n, targets) where there are several. Values and probabilities are as infinite or NaN as the outputs
+            of a run that diverged; its labels are then arbitrary.
+
+        Raises
+        ------
+        InputError
+            If a column is missing, the width differs, or a value is not a finite number.
         """
-        return self.preparation.predictions(self.loss, self.outputs(rows))
+        return self.preparation.predictions(self.outputs(rows))
 
     def predict_proba(self, rows: Any) -> FloatArray:
         """Return the probability of each class, shape (n, classes), in the order of `data.classes`."""
@@ -206,13 +229,13 @@ class Run:
         Parameters
         ----------
         on : "training", "validation" or Dataset
-            The training rows, the validation part, or other data with the same columns.
+            The training rows, the validation part, or other data with the same columns (by name).
 
         Returns
         -------
         dict
             `loss` (penalty included) and `accuracy`; in regression `loss`, `r2`, and `rmse` and `mae` in the
-            target's own units.
+            target's own units. Of several targets r2, rmse and mae are the means.
         """
         if isinstance(on, Dataset):
             part = self.preparation.part(on, slice(None), self.dtype)
@@ -225,12 +248,16 @@ class Run:
         scores = self._engine.measure(self.problem, self._state.parameters, part)
         result = {"loss": scores.loss, self.history.score_name: scores.score}
         if self.preparation.classes is None:
-            outputs, _ = self.network.forward(self._state.parameters, part.inputs)
-            scale = self.preparation.targets
-            error = scale.invert(outputs) - scale.invert(part.targets)
-            result["rmse"] = float(np.sqrt(np.mean(np.square(error))))
-            result["mae"] = float(np.mean(np.abs(error)))
+            values = self.preparation.values
+            with np.errstate(all="ignore"):
+                error = values(self._forward(part.inputs)) - values(part.targets)
+                result["rmse"] = float(np.sqrt(np.mean(np.square(error), axis=0)).mean())
+                result["mae"] = float(np.abs(error).mean())
         return result
+
+    def _forward(self, inputs: FloatArray) -> FloatArray:
+        outputs, _ = self.network.forward(self._state.parameters, inputs)
+        return outputs
 
 
 def output_width(data: Dataset, loss: str | Loss | None = None) -> int:
@@ -250,6 +277,8 @@ def _seed(seed: Any, data: Dataset) -> int | Literal["chapter"]:
         return "chapter" if data.seed == "chapter" else 0
     if isinstance(seed, str) and seed == "chapter":
         return "chapter"
+    if isinstance(seed, str):
+        raise checks.refuse("seed", 'a whole number at least 0, or "chapter"', seed)
     return checks.whole("seed", seed, at_most=2**64 - 1)
 
 
@@ -268,13 +297,7 @@ def _check_widths(network: Network, data: Dataset, loss: Loss) -> None:
     width = output_width(data, loss)
     for side, has, needs in (("input", network.inputs, len(data.features)), ("output", network.outputs, width)):
         if has != needs:
+            plural = "s" * (needs != 1)
             raise InputError(
-                f"the network must have {needs} {side}{'s' * (needs != 1)} for {data.name}. Received: {has} in {network!r}"
+                f"the network must have {needs} {side}{plural} for {data.name}. Received: {has} in {network!r}"
             )
-
-
-def _check_both_finite(inputs: FloatArray, data: Dataset, dtype: np.dtype[Any]) -> None:
-    """Refuse inputs that only float64 can hold: as float32 they became infinite."""
-    if not np.isfinite(inputs).all():
-        column = data.features[int(np.argwhere(~np.isfinite(inputs))[0][1])]
-        raise InputError(f"column {column!r} must fit into {dtype}: standardize it, or use dtype='float64'")

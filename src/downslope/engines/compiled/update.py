@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-
 from numba.core.errors import NumbaError
 
 from downslope.engines.compiled import vocabulary
@@ -30,7 +29,7 @@ def fused_update(rule: Optimizer, step: int, parameters: FloatArray, gradient: F
     scalars = cast_scalars(rule, step, parameters.dtype)
     try:
         loop(parameters, gradient, *(slots[name] for name in used), *scalars)
-    except NumbaError as error:
+    except (NumbaError, AttributeError) as error:
         raise RuleError(
             f"{type(rule).__name__}.update cannot be compiled for single numbers: {_reason(error)} "
             "Use + − × ÷ and xp's functions only."
@@ -48,12 +47,19 @@ def _loop(rule: type[Optimizer], used: tuple[str, ...]) -> Callable[..., None]:
     return _LOOPS[key]
 
 
-def _reason(error: NumbaError) -> str:
+def _reason(error: NumbaError | AttributeError) -> str:
     """Return the line of Numba's long message that tells what it could not compile."""
+    if isinstance(error, AttributeError):
+        return f"xp has no {error.name}."
+    if "setitem" in str(error):
+        return "what it returns is not one number for the parameter and for each slot."
     lines = [line.strip(" >*-") for line in str(error).splitlines()]
     told = [line for line in lines if line and not line.startswith(("Failed in", "During:", "[1] During", "File "))]
     known = ("Unknown attribute", "No implementation of function", "Cannot unify", "Unsupported", "Use of unsupported")
-    return next((line for line in told if line.startswith(known)), told[0] if told else type(error).__name__) + "."
+    return (
+        next((line for line in told if line.startswith(known)), told[0] if told else type(error).__name__).rstrip(".:")
+        + "."
+    )
 
 
 def _source(rule: type[Optimizer], used: tuple[str, ...]) -> str:

@@ -18,36 +18,36 @@ __all__ = ["absolute", "maximum", "minimum", "sign", "sqrt", "where"]
 
 @numba.njit
 def sqrt(x: Any) -> Any:
-    """√x, correctly rounded; NaN below zero."""
+    """Return √x, correctly rounded; NaN below zero."""
     return math.sqrt(x)
 
 
 @numba.njit
 def absolute(x: Any) -> Any:
-    """|x|."""
+    """Return |x|."""
     return math.fabs(x)
 
 
 @numba.njit
 def maximum(a: Any, b: Any) -> Any:
-    """The larger of a and b; NaN where either is NaN."""
+    """Return the larger of a and b; NaN where either is NaN."""
     return a if (a >= b or a != a) else b  # noqa: PLR0124 - a != a tells NaN
 
 
 @numba.njit
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller of a and b; NaN where either is NaN."""
+    """Return the smaller of a and b; NaN where either is NaN."""
     return a if (a <= b or a != a) else b  # noqa: PLR0124 - a != a tells NaN
 
 
 @numba.njit
 def where(condition: Any, a: Any, b: Any) -> Any:
-    """`a` if the condition holds, else `b`."""
+    """Return `a` if the condition holds, else `b`."""
     return a if condition else b
 
 
 def sign(x: Any) -> Any:
-    """1 above zero, −1 below; zero and NaN stay as they are."""
+    """Return 1 above zero, −1 below; zero and NaN stay as they are."""
     raise NotImplementedError("only inside a compiled loop")
 
 

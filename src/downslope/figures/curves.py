@@ -1,0 +1,122 @@
+"""Loss, score and learning rate against epochs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.figures.page import Box, Page, tick_texts
+from downslope.figures.scales import limits_of, linear_axis, log_axis, spans_more_than, steps_between
+from downslope.figures.style import SMALL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from downslope.training import Run
+
+__all__ = ["draw_curves", "thinned"]
+
+MOST_POINTS = 2000
+LOWEST_R2 = -1.0  # worse than this is only "very bad", and would press the rest of the curve flat
+SCORES = {"accuracy": "Accuracy", "r2": "R²"}
+
+
+def thinned(values: NDArray[Any], most: int = MOST_POINTS) -> NDArray[np.int64]:
+    """Return at most `most` places of a series, ascending: first, last, and the extremes of equal pieces between.
+
+    Places that are not finite are kept only where a whole piece is not finite, so that a gap shows as a gap.
+    """
+    count = len(values)
+    if count <= most:
+        return np.arange(count)
+    pieces = np.array_split(np.arange(count), (most - 2) // 2)
+    places = [0, count - 1]
+    for piece in pieces:
+        finite = piece[np.isfinite(values[piece])]
+        if len(finite):
+            places += [int(finite[values[finite].argmin()]), int(finite[values[finite].argmax()])]
+        else:
+            places.append(int(piece[0]))
+    return np.unique(places)
+
+
+def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: float) -> None:
+    """Draw the three curves into their boxes, with headings at a common baseline."""
+    history, score = run.history, run.history.score_name
+    validated = run.problem.validation is not None
+    names = [("training", page.style.ink), ("validation", page.style.validation)] if validated else []
+    for box, heading, name in zip(
+        boxes, ("Loss", SCORES[score], "Learning rate"), ("loss", score, "learning_rate"), strict=True
+    ):
+        measured = name != "learning_rate"
+        page.heading(box.left, baseline, heading, names if measured else [])
+        axes = page.axes(box, "epoch", "")
+        lines = [(np.asarray(getattr(history, name)), page.style.ink)]
+        if validated and measured:
+            lines.append((np.asarray(getattr(history, f"validation_{name}")), page.style.validation))
+        if not len(history):
+            _nothing_yet(page, axes)
+            continue
+        values = np.concatenate([line for line, _ in lines])
+        note = _vertical_axis(axes, name, values)
+        _epoch_axis(axes, len(history))
+        low, high = axes.get_ylim()
+        for line, colour in reversed(lines):
+            places = thinned(line)
+            shown = np.where(np.isfinite(line), line, np.nan)[places]
+            axes.plot(places, shown, color=colour, linewidth=1.1 if len(history) < MOST_POINTS else 0.8)
+            last = float(line[-1])
+            if low <= last <= high:
+                axes.plot([len(line) - 1], [last], "o", color=colour, markersize=3.2, clip_on=False, zorder=3)
+        lost = int(np.count_nonzero(~np.isfinite(values)))
+        if lost:
+            note = _join(note, f"{lost:,} not finite" if lost < len(values) else "undefined")
+        if note:
+            page.text(box.right, baseline, note, SMALL, page.style.muted, align="right")
+
+
+def _nothing_yet(page: Page, axes: Axes) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    tick_texts(axes.xaxis, [0], ["0"])
+    tick_texts(axes.yaxis, [], [])
+    axes.text(0.5, 0.5, "before training", fontsize=SMALL, color=page.style.muted, ha="center", va="center")
+
+
+def _epoch_axis(axes: Axes, epochs: int) -> None:
+    if epochs == 1:
+        axes.set_xlim(-1, 1)
+        tick_texts(axes.xaxis, [0], ["0"])
+        return
+    axes.set_xlim(0, epochs - 1)
+    ticks = [tick for tick in steps_between(0, epochs - 1) if tick == int(tick)]
+    tick_texts(axes.xaxis, ticks, [f"{tick:,.0f}" for tick in ticks])
+
+
+def _vertical_axis(axes: Axes, name: str, values: NDArray[Any]) -> str:
+    """Set scale, limits and ticks; return what a reader must know about them, or nothing."""
+    finite = values[np.isfinite(values)]
+    if name == "accuracy":
+        lowest = float(finite.min()) if len(finite) else 0.0
+        bottom = next(edge for edge in (0.9, 0.5, 0.0) if edge <= max(lowest, 0.0))
+        room = 0.03 * (1 - bottom)
+        linear_axis(axes.yaxis, bottom - room, 1 + room)
+    elif name == "r2":
+        low = max(limits_of(finite)[0], LOWEST_R2) if len(finite) else 0.0
+        high = 1.0 if not len(finite) or finite.max() > LOWEST_R2 else 0.0
+        linear_axis(axes.yaxis, min(low, 0.0), high + 0.03)
+        return f"below {LOWEST_R2:.0f}: not shown".replace("-", "−") if (finite < LOWEST_R2).any() else ""
+    elif spans_more_than(values, 2.0 if name == "loss" else 1.0):
+        log_axis(axes, values)
+        return "log scale"
+    elif name == "learning_rate":
+        linear_axis(axes.yaxis, 0.0, 1.15 * float(finite.max()))
+    else:
+        low, high = limits_of(values)
+        linear_axis(axes.yaxis, 0.0 if 0 <= finite.min(initial=0.0) and low < 0.4 * high else low, high)
+    return ""
+
+
+def _join(*notes: str) -> str:
+    return ", ".join(note for note in notes if note)

@@ -1,0 +1,120 @@
+"""A page measured in inches from its top left corner, and quiet axes on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from downslope.figures.style import HEADING, SMALL, TEXT, Style, text_width
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+__all__ = ["Box", "Page", "tick_texts"]
+
+
+class Box(NamedTuple):
+    """A rectangle on the page in inches; `top` counts downwards from the page's upper edge."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        """Where it ends on the right."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> float:
+        """Where it ends below."""
+        return self.top + self.height
+
+
+class Page:
+    """A figure without pyplot: no global state, so pictures can be drawn in any thread and without a display."""
+
+    def __init__(self, width: float, height: float, style: Style) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.width, self.height, self.style = width, height, style
+        self.figure: Figure = Figure(figsize=(width, height), dpi=100, facecolor=style.background)
+        FigureCanvasAgg(self.figure)
+
+    def text(
+        self,
+        left: float,
+        baseline: float,
+        text: str,
+        size: float = TEXT,
+        colour: str | None = None,
+        weight: str = "normal",
+        align: str = "left",
+    ) -> Text:
+        """Write a line, its baseline so many inches below the upper edge; `$` is an ordinary character."""
+        return self.figure.text(
+            left / self.width,
+            1 - baseline / self.height,
+            text,
+            fontsize=size,
+            color=colour or self.style.ink,
+            fontweight=weight,
+            ha=align,
+            va="baseline",
+            parse_math=False,
+        )
+
+    def heading(self, left: float, baseline: float, text: str, notes: Sequence[tuple[str, str]] = ()) -> None:
+        """Write a heading, and after it notes, each in its own colour."""
+        self.text(left, baseline, text, HEADING, weight="bold")
+        left += text_width(text, HEADING) * 1.13 + 0.08  # bold is wider than the measured regular weight
+        for note, colour in notes:
+            self.text(left, baseline, note, SMALL, colour)
+            left += text_width(note, SMALL) + 0.09
+
+    def bare_axes(self, box: Box) -> Axes:
+        """Return axes that fill the box and show nothing of themselves."""
+        axes = self._axes(box)
+        axes.set_axis_off()
+        return axes
+
+    def axes(self, box: Box, x: str, y: str, *, frame: bool = False) -> Axes:
+        """Return quiet axes in the box with labels; a frame on all sides, or a line below and faint grid lines."""
+        axes, style = self._axes(box), self.style
+        axes.tick_params(
+            colors=style.rule, labelcolor=style.muted, labelsize=SMALL, length=2.5, width=0.6, pad=2.0, which="both"
+        )
+        for side, spine in axes.spines.items():
+            spine.set(color=style.rule, linewidth=0.6, visible=frame or side == "bottom")
+        if not frame:
+            axes.grid(visible=True, axis="y", color=style.grid, linewidth=0.6)
+            axes.set_axisbelow(True)
+            axes.tick_params(axis="y", length=0, which="both")
+        for axis, label in ((axes.xaxis, x), (axes.yaxis, y)):
+            axis.set_label_text(label, fontsize=TEXT, color=style.muted)
+            axis.label.set_parse_math(False)
+            axis.labelpad = 2.5
+        return axes
+
+    def _axes(self, box: Box) -> Axes:
+        place = (
+            box.left / self.width,
+            1 - box.bottom / self.height,
+            box.width / self.width,
+            box.height / self.height,
+        )
+        axes = self.figure.add_axes(place)
+        axes.set_facecolor("none")
+        return axes
+
+
+def tick_texts(axis: Any, ticks: Sequence[float], texts: Sequence[str]) -> None:
+    """Set an axis's ticks and what stands at them."""
+    axis.set_ticks(list(ticks), labels=list(texts))
+    for label in axis.get_ticklabels():
+        label.set_parse_math(False)
+    axis.set_ticks([], minor=True)
