@@ -84,6 +84,7 @@ def test_text_that_is_no_number_is_refused(values: list[str | None], said: str) 
         ([1.0, float("nan")], "must hold finite numbers. Received: nan in row 2 of the table"),
         ([1.0, float("-inf")], "Received: -inf in row 2"),
         ([1, 2**53 + 1], f"{WHOLE} .* Received: 9007199254740993 in row 2"),
+        ([1, -(2**53) - 1], f"{WHOLE} .* Received: -9007199254740993 in row 2"),
         ([-(2**63), 1], f"{WHOLE} .* Received: -9223372036854775808 in row 1"),
         (pl.Series([1, 2**64 - 1], dtype=pl.UInt64), f"{WHOLE} .* Received: 18446744073709551615 in row 2"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from downslope import data
 from downslope.data.dataset import Dataset
 from downslope.data.preparation import Standardization, split
 from downslope.errors import InputError
+from downslope.streams import Stream
 
 
 def labelled(counts: list[int]) -> Dataset:
@@ -112,6 +114,14 @@ def test_a_small_spread_on_a_large_value_is_not_lost(n: int) -> None:
     learned = Standardization.learn((2.0**30 + spread)[:, None])
     assert np.allclose(learned.mean - 2.0**30, spread.mean(), rtol=0, atol=2.0**-22)
     assert np.allclose(learned.scale, spread.std(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_mean_is_rounded_once(seed: int) -> None:
+    values = 1e9 * (seed + 1) / 7 + 1e-3 * Stream(seed, "data").normal(2_000 + seed)
+    exact = sum(map(Fraction, values.tolist()), Fraction(0)) / len(values)
+    found = Standardization.learn(values[:, None]).mean[0]
+    assert abs(Fraction(float(found)) - exact) <= Fraction(float(np.spacing(found))) * Fraction(51, 100)
 
 
 def test_the_largest_and_smallest_numbers() -> None:

@@ -35,6 +35,7 @@ def rows_of(content: str | bytes, delimiter: str | None = None) -> tuple[list[tu
         (ROWS.replace("\n", "\n\n"), [3, 5, 7]),
         (ROWS.replace("3,4", "   \n3,4"), [2, 4, 5]),
         ("\n\n" + ROWS, [4, 5, 6]),
+        (ROWS.replace("1,2", "\n1,2"), [3, 4, 5]),
         (ROWS.replace("1", '"1"').replace("x", '"x"'), [2, 3, 4]),
         (ROWS.replace("2", ' "2"'), [2, 3, 4]),
         ('"a\n1",b,class\n' + ROWS.split("\n", 1)[1], [3, 4, 5]),

@@ -48,6 +48,7 @@ def read_text(data: bytes, name: str, delimiter: str | None) -> tuple[polars.Dat
         raise InputError(f"{name} is empty: a table must have a header line and at least one row")
     columns = _header(header, name, records.line)
     body = data[records.consumed :]
+    # Whether polars skips a blank first line is its own habit, and the lines are counted here.
     fast = None if not body or body.startswith(b"\n") else _fast(body, columns, delimiter)
     if fast is not None:
         return fast, range(records.next_line, records.next_line + len(fast)), delimiter

@@ -316,7 +316,7 @@ def _draw(record: Setting, kind: float, where: float) -> Any:
     low = ends.above if ends.at_least is None else ends.at_least
     high = ends.below if ends.at_most is None else ends.at_most
     if record.kind is int:
-        return int(low or 0) + int(where * (min(20, (high or math.inf) - (low or 0)) + 1))
+        return int(low or 0) + int(where * (min(20, math.inf if high is None else high - (low or 0)) + 1))
     if low is not None and high is not None:
         value = low + (high - low) * where
     else:
@@ -333,7 +333,8 @@ def _values(index: int, count: int, dtype: np.dtype[Any]) -> FloatArray:
     special = [0.0, -0.0, 1e30, -1e30, 1e-41, math.inf, -math.inf, math.nan]
     if count > len(special) * 2:
         values[np.roll(np.arange(count), index)[: len(special)]] = special
-    return values.astype(dtype)
+    drawn: FloatArray = values.astype(dtype)
+    return drawn
 
 
 def _bits(array: FloatArray) -> Any:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page, tick_texts
 from downslope.figures.scales import limits_of, linear_axis, log_axis, spans_more_than, steps_between
-from downslope.figures.style import SMALL
+from downslope.figures.style import SMALL, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
         boxes, ("Loss", SCORES[score], "Learning rate"), ("loss", score, "learning_rate"), strict=True
     ):
         measured = name != "learning_rate"
-        page.heading(box.left, baseline, heading, names if measured else [])
+        page.heading(box.left, baseline, heading, names if name == "loss" else [])
         axes = page.axes(box, "epoch", "")
         lines = [(np.asarray(getattr(history, name)), page.style.ink)]
         if validated and measured:
@@ -74,7 +74,7 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
         if lost:
             note = _join(note, f"{lost:,} not finite" if lost < len(values) else "undefined")
         if note:
-            page.text(box.right, baseline, note, SMALL, page.style.muted, align="right")
+            page.text(box.right, baseline, note, SMALL, colour=page.style.muted, align="right")
 
 
 def _nothing_yet(page: Page, axes: Axes) -> None:
@@ -85,12 +85,8 @@ def _nothing_yet(page: Page, axes: Axes) -> None:
 
 
 def _epoch_axis(axes: Axes, epochs: int) -> None:
-    if epochs == 1:
-        axes.set_xlim(-1, 1)
-        tick_texts(axes.xaxis, [0], ["0"])
-        return
-    axes.set_xlim(0, epochs - 1)
-    ticks = [tick for tick in steps_between(0, epochs - 1) if tick == int(tick)]
+    axes.set_xlim(0, epochs)
+    ticks = [tick for tick in steps_between(0, epochs) if tick == int(tick)]
     tick_texts(axes.xaxis, ticks, [f"{tick:,.0f}" for tick in ticks])
 
 
@@ -106,7 +102,7 @@ def _vertical_axis(axes: Axes, name: str, values: NDArray[Any]) -> str:
         low = max(limits_of(finite)[0], LOWEST_R2) if len(finite) else 0.0
         high = 1.0 if not len(finite) or finite.max() > LOWEST_R2 else 0.0
         linear_axis(axes.yaxis, min(low, 0.0), high + 0.03)
-        return f"below {LOWEST_R2:.0f}: not shown".replace("-", "−") if (finite < LOWEST_R2).any() else ""
+        return f"cut at {number(LOWEST_R2)}" if (finite < LOWEST_R2).any() else ""
     elif spans_more_than(values, 2.0 if name == "loss" else 1.0):
         log_axis(axes, values)
         return "log scale"
@@ -114,7 +110,7 @@ def _vertical_axis(axes: Axes, name: str, values: NDArray[Any]) -> str:
         linear_axis(axes.yaxis, 0.0, 1.15 * float(finite.max()))
     else:
         low, high = limits_of(values)
-        linear_axis(axes.yaxis, 0.0 if 0 <= finite.min(initial=0.0) and low < 0.4 * high else low, high)
+        linear_axis(axes.yaxis, 0.0 if finite.min(initial=0.0) >= 0 and low < 0.4 * high else low, high)
     return ""
 
 

@@ -51,6 +51,7 @@ class Page:
         baseline: float,
         text: str,
         size: float = TEXT,
+        *,
         colour: str | None = None,
         weight: str = "normal",
         align: str = "left",
@@ -73,7 +74,7 @@ class Page:
         self.text(left, baseline, text, HEADING, weight="bold")
         left += text_width(text, HEADING) * 1.13 + 0.08  # bold is wider than the measured regular weight
         for note, colour in notes:
-            self.text(left, baseline, note, SMALL, colour)
+            self.text(left, baseline, note, SMALL, colour=colour)
             left += text_width(note, SMALL) + 0.09
 
     def bare_axes(self, box: Box) -> Axes:

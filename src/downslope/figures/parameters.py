@@ -21,7 +21,7 @@ __all__ = ["Arrangement", "aggregated", "arranged", "draw_parameters"]
 LARGEST_CELL, SQUARE_CELL, SMALLEST_CELL = 0.16, 0.04, 0.01  # inches; from SQUARE_CELL on, gaps tell squares apart
 BAND_GAP, BIAS_GAP = 0.35, 0.7  # in cells
 MOST_LAYERS = 4
-LAYER_GAP = 0.14
+LAYER_GAP = 0.14  # inches
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Arrangement:
     cell: float
 
     @classmethod
-    def fitting(cls, rows: int, length: int, biases: int, width: float, height: float) -> Arrangement:
-        """Return the arrangement with the largest square cells in a box of so many inches."""
+    def fitting(cls, rows: int, length: int, biases: int, *, width: float, height: float) -> Arrangement:
+        """Return the arrangement with the largest cells, then the fewest bands, in a box of so many inches."""
 
         def made(bands: int) -> Arrangement:
             columns = -(-length // bands)
             bare = cls(rows, length, biases, columns, 1.0)
-            return cls(rows, length, biases, columns, min(width / columns, height / bare.edges()[-1], LARGEST_CELL))
+            cell = min(width / columns, height / bare.edges()[-1], LARGEST_CELL)
+            whole = math.floor(cell * 100 + 1e-9) / 100  # whole pixels at 100 dots an inch, where there are some
+            return cls(rows, length, biases, columns, whole if whole >= 0.02 else cell)
 
-        best = max((made(bands) for bands in range(1, min(length, 64) + 1)), key=lambda each: each.cell)
-        snapped = math.floor(best.cell * 100) / 100  # whole pixels at 100 dots an inch, where there are some
-        return cls(rows, length, biases, best.columns, snapped if snapped >= 0.02 else best.cell)
+        return max((made(bands) for bands in range(1, min(length, 64) + 1)), key=lambda each: each.cell)
 
     def edges(self) -> list[float]:
         """Return the horizontal edges of all rows and of the gaps between bands, downwards, in cells."""
@@ -93,15 +93,18 @@ def arranged(weights: NDArray[Any], biases: NDArray[Any], width: float, height: 
     short, long = sorted(weights.shape)
     side = 1
     while True:
-        shape = [-(-size // side) for size in (short, long, len(biases))]
-        arrangement = Arrangement.fitting(*shape, width, height)
+        rows, length, count = (-(-size // side) for size in (short, long, biases.size))
+        arrangement = Arrangement.fitting(rows, length, count, width=width, height=height)
         if arrangement.cell >= SMALLEST_CELL:
             return arrangement, side
         side += 1
 
 
-def draw_parameters(page: Page, run: Run, box: Box, headings: tuple[float, float]) -> None:
-    """Draw two rows of blocks, one block a layer: the parameters above, the last update below."""
+def draw_parameters(page: Page, run: Run, box: Box, headings: tuple[float, float], gap: float) -> None:
+    """Draw two rows of blocks, one block a layer: the parameters above, the last update below.
+
+    `gap` is that between two blocks, in inches; more blocks stand closer.
+    """
     layers = [
         (position, view, change)
         for position, (view, change) in enumerate(
@@ -114,30 +117,33 @@ def draw_parameters(page: Page, run: Run, box: Box, headings: tuple[float, float
     left_out = len(numbered) - len(shown)
     note = f"{left_out} of {len(numbered)} layers left out" if left_out else ""
     muted = page.style.muted
-    page.heading(box.left, headings[0], "Weights and biases", [(note, muted)] if note else [])
+    page.heading(box.left, headings[0], "Weights and biases", [("biases below the gap", muted)])
     page.heading(box.left, headings[1], "Last update", [] if run.step else [("none yet", muted)])
+    page.text(box.right, headings[1], note, SMALL, colour=muted, align="right")
     _key(page, box.right, headings[0])
 
-    width = (box.width - LAYER_GAP * (len(shown) - 1)) / len(shown)
+    gap = gap if len(shown) == 2 else LAYER_GAP
+    width = (box.width - gap * (len(shown) - 1)) / len(shown)
     height = (box.bottom - headings[1] - 0.25) // 0.01 * 0.01
     for place, (count, (_, view, change)) in enumerate(shown):
-        left = round(box.left + place * (width + LAYER_GAP), 2)
+        left = round(box.left + place * (width + gap), 2)
         arrangement, side = arranged(view["weights"], view["biases"], width, height)
         inputs, outputs = view["weights"].shape
         each = f", each square {side}×{side}" if side > 1 else ""
         title = f"Layer {count}: {inputs}×{outputs}{each}"
-        page.text(left, headings[0] + 0.17, shortened(title, width, SMALL), SMALL, muted)
+        page.text(left, headings[0] + 0.17, shortened(title, width, SMALL), SMALL, colour=muted)
         for top, values in ((headings[0] + 0.4, view), (headings[1] + 0.25, change)):
             largest = max(float(np.abs(part).max()) for part in values.values())
-            text = f"largest {number(largest, 3)}"
-            page.text(left, top - 0.09, shortened(text, width, SMALL), SMALL, muted)
-            _squares(page, left, round(top, 2), arrangement, side, values, largest)
+            if largest > 0:
+                text = shortened(f"largest {number(largest, 3)}", width, SMALL)
+                page.text(left, top - 0.09, text, SMALL, colour=muted)
+            _squares(page, (left, round(top, 2)), arrangement=arrangement, side=side, values=values, largest=largest)
 
 
 def _squares(
     page: Page,
-    left: float,
-    top: float,
+    place: tuple[float, float],
+    *,
     arrangement: Arrangement,
     side: int,
     values: dict[str, NDArray[Any]],
@@ -151,7 +157,7 @@ def _squares(
     grid = arrangement.grid(np.asarray(weights, dtype=np.float64), np.asarray(biases[0], dtype=np.float64))
     edges = arrangement.edges()
     cell = arrangement.cell
-    axes = page.bare_axes(Box(left, top, cell * arrangement.columns, cell * edges[-1]))
+    axes = page.bare_axes(Box(*place, cell * arrangement.columns, cell * edges[-1]))
     apart = cell >= SQUARE_CELL
     axes.pcolormesh(
         np.arange(arrangement.columns + 1),
@@ -173,7 +179,7 @@ def _key(page: Page, right: float, baseline: float) -> None:
     entries: Sequence[tuple[str, str]] = (("negative", page.style.negative), ("positive", page.style.positive))
     for text, colour in reversed(entries):
         right -= text_width(text, SMALL)
-        page.text(right, baseline, text, SMALL, page.style.muted)
+        page.text(right, baseline, text, SMALL, colour=page.style.muted)
         right -= text_width("■", HEADING) + 0.04
-        page.text(right, baseline, "■", HEADING, colour)
+        page.text(right, baseline, "■", HEADING, colour=colour)
         right -= 0.1

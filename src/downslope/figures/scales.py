@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +29,16 @@ def spans_more_than(values: NDArray[Any], decades: float) -> bool:
     return bool(math.log10(finite.max()) - math.log10(finite.min()) > decades)
 
 
-def limits_of(values: NDArray[Any], margin: float = 0.05) -> tuple[float, float]:
-    """Return limits around the finite values, with a margin as a share of their range; never empty."""
+def limits_of(values: NDArray[Any], margin: float = 0.05, least: float = 2e-3) -> tuple[float, float]:
+    """Return limits around the finite values, with a margin as a share of their range; never empty.
+
+    The range is at least `least` times the largest magnitude, so that labels of nearly equal numbers stay short.
+    """
     finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
     if not len(finite):
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    least = 2e-3 * max(abs(low), abs(high)) or 1.0  # so that labels of nearly equal numbers stay short
+    least = least * max(abs(low), abs(high)) or 1.0
     room = max(least - (high - low), 0.0) / 2 + margin * max(high - low, least)
     return low - room, high + room
 
@@ -52,11 +56,13 @@ def steps_between(low: float, high: float, most: int = 4) -> list[float]:
 def tick_numbers(ticks: Sequence[float]) -> list[str]:
     """Return the ticks with the same number of decimals each, as many as tell them apart."""
     largest = max((abs(tick) for tick in ticks), default=0.0)
-    if largest >= 1e5 or 0 < largest < 1e-3:
-        return [number(tick, 4) for tick in ticks]
-    apart = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=largest or 1.0)
+    if 0 < largest < 1e-3:
+        return [number(tick, 3) for tick in ticks]
+    if largest >= 1e5:
+        return ["0" if tick == 0 else number(tick, 3, largest=1e4) for tick in ticks]
+    apart = min((b - a for a, b in pairwise(ticks)), default=largest or 1.0)
     decimals = next(places for places in range(12) if abs(round(apart, places) - apart) < 1e-3 * apart)
-    return [f"{tick + 0.0:,.{decimals}f}".replace("-", "−") for tick in ticks]
+    return ["0" if tick == 0 else f"{tick:,.{decimals}f}".replace("-", "−") for tick in ticks]
 
 
 def linear_axis(axis: Any, low: float, high: float, most: int = 4) -> None:

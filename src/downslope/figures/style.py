@@ -116,8 +116,8 @@ def diverging(style: Style) -> Colormap:
     return LinearSegmentedColormap.from_list("signed", [style.negative, style.zero, style.positive], N=255)
 
 
-def number(value: float, digits: int = 4) -> str:
-    """Return a number in few digits: 0.1713, 12,340, 3.2e-7, ∞."""
+def number(value: float, digits: int = 4, largest: float = 1e6) -> str:
+    """Return a number in few digits: 0.1713, 12,340, 3.2e−7, ∞; with a power of ten from `largest` on."""
     if math.isnan(value):
         return "undefined"
     if math.isinf(value):
@@ -125,9 +125,9 @@ def number(value: float, digits: int = 4) -> str:
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
-    if -4 <= size < digits:
+    if -4 <= size < digits and abs(value) < largest:
         text = f"{value:.{digits}g}"
-    elif digits <= size < 6:
+    elif digits <= size and abs(value) < largest:
         text = f"{value:,.0f}"
     else:
         text = f"{value:.{digits - 1}e}"

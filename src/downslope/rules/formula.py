@@ -97,17 +97,21 @@ def compare_formula(rule: Optimizer, step: int) -> str | None:
     for name, expression in said.items():
         if expression == done[name]:
             continue
+        compared = 0
         for point in _points(len(rule.slots) + 2):
             values = dict(zip(map(_symbol, (PARAMETER, GRADIENT, *rule.slots)), point, strict=True))
             here, there = (one.subs(values).evalf(DIGITS) for one in (expression, done[name]))
             if not (here.is_real and there.is_real):  # the root of a negative slot, which never occurs
                 continue
+            compared += 1
             rounded = any(number.is_Float for number in done[name].atoms())
             if abs(here - there) > (ROUNDED if rounded else EXACT) * (abs(here) + abs(there)):
                 return (
                     f"the documented formula gives {name} = {float(here):.9g} where update gives {float(there):.9g} "
                     f"(step {step}, {', '.join(f'{symbol} = {value}' for symbol, value in values.items())}, {rule!r})"
                 )
+        if not compared:
+            return f"{name} cannot be compared: the documented formula gives {expression}, update {done[name]}"
     return None
 
 
@@ -241,7 +245,10 @@ class _Reader:
             case ast.Name(id=name):
                 return names[name]
             case ast.BinOp(left=left, op=op, right=right) | ast.Compare(left=left, ops=[op], comparators=[right]):
-                return _OPERATIONS[type(op)](self._value(left, names), self._value(right, names))
+                value = _OPERATIONS[type(op)](self._value(left, names), self._value(right, names))
+                if _sympy().sympify(value).has(_sympy().zoo, _sympy().nan):
+                    raise ZeroDivisionError(f"{ast.unparse(node)} divides by zero")
+                return value
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self._value(operand, names)
             case ast.UnaryOp(op=ast.Not(), operand=operand):

@@ -41,17 +41,25 @@ def progress_bar(wanted: bool | None, first: int, last: int, history: History) -
     # Lines printed meanwhile pass above the bar, unless they go to a file.
     with progress.Progress(*columns, console=console, redirect_stdout=_stdout_is_terminal()) as bar:
         task = bar.add_task("", total=last, completed=first, numbers="")
-        shown = 0.0
+        latest, drawn, drawn_at = first, first, 0.0
+
+        def draw() -> None:
+            nonlocal drawn, drawn_at
+            drawn, drawn_at = latest, time.monotonic()
+            row, score = history.row(-1), history.score_name
+            bar.update(task, completed=drawn, numbers=f"loss {row['loss']:.4g}  {score} {row[score]:.3f}")
 
         def show(done: int) -> None:
-            nonlocal shown
-            now = time.monotonic()
-            if now - shown >= SECONDS_BETWEEN_UPDATES or done == last:
-                shown = now
-                row, score = history.row(-1), history.score_name
-                bar.update(task, completed=done, numbers=f"loss {row['loss']:.4g}  {score} {row[score]:.3f}")
+            nonlocal latest
+            latest = done
+            if time.monotonic() - drawn_at >= SECONDS_BETWEEN_UPDATES:
+                draw()
 
-        yield show
+        try:
+            yield show
+        finally:
+            if latest != drawn:  # the end, or wherever training was stopped
+                draw()
 
 
 def _stdout_is_terminal() -> bool:

@@ -1,0 +1,113 @@
+"""Data with many inputs: what was predicted against what is true."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.figures.page import Box, Page, tick_texts
+from downslope.figures.sample import Sample, in_pieces, samples, scatter, titled
+from downslope.figures.scales import limits_of, linear_axis
+from downslope.figures.style import SMALL, TEXT, printable, shortened, text_width
+
+if TYPE_CHECKING:
+    from downslope.training import Run
+
+__all__ = ["confusion", "draw_outcomes", "draw_predicted_against_true"]
+
+MOST_CLASSES, MOST_COUNTED, LISTED = 30, 12, 14
+
+
+def confusion(run: Run, part: Sample) -> NDArray[np.int64]:
+    """Return how many rows of each class (down) were taken for each class (across)."""
+    classes = len(run.preparation.classes or ())
+    probabilities = in_pieces(run, run.predict_proba, part.inputs)
+    taken = np.where(np.isfinite(probabilities), probabilities, -1.0).argmax(axis=1)
+    counts = np.bincount(part.targets * classes + taken, minlength=classes * classes)
+    return np.asarray(counts.reshape(classes, classes), dtype=np.int64)
+
+
+def draw_outcomes(page: Page, run: Run, box: Box, baseline: float) -> None:
+    """Draw the confusion matrix, of the validation part if there is one; of many classes, the hardest."""
+    part = samples(run, most=None)[-1]
+    counts = confusion(run, part)
+    about = [(f"{part.name} part, {part.total:,} rows", page.style.muted)]
+    if len(counts) > MOST_CLASSES:
+        page.heading(box.left, baseline, "Hardest classes", about)
+        _hardest(page, run, box, baseline, counts)
+        return
+    page.heading(box.left, baseline, "Confusion matrix", about)
+    page.text(box.left, baseline + 0.17, "shade: share of the true class", SMALL, colour=page.style.muted)
+    _matrix(page, run, box, counts)
+
+
+def draw_predicted_against_true(page: Page, run: Run, box: Box, baseline: float) -> None:
+    """Draw each row's prediction over its true value, with the line where both agree."""
+    style, parts, names = page.style, samples(run), run.preparation.target
+    titled(page, box, baseline, "Predicted against true", parts)
+    several = f" (1 of {len(names)} targets)" if len(names) > 1 else ""
+    page.text(box.left, baseline + 0.17, f"line: prediction equals truth{several}", SMALL, colour=style.muted)
+    label = shortened(names[0], box.width - 0.7, TEXT)
+    axes = page.axes(box, f"true {label}", f"predicted {label}", frame=True)
+    true = [part.targets[:, 0] for part in parts]
+    answers = [
+        in_pieces(run, run.predict, part.inputs).reshape(part.crowd, -1)[:, 0].astype(np.float64) for part in parts
+    ]
+    edges = limits_of(np.concatenate(true), 0.5)  # a prediction far off is drawn at the edge
+    answers = [np.clip(np.nan_to_num(answer, nan=edges[1]), *edges) for answer in answers]
+    low, high = limits_of(np.concatenate(true + answers), 0.04)
+    axes.plot([low, high], [low, high], color=style.ink, linewidth=0.8, zorder=1)
+    for part, across, up in zip(parts, true, answers, strict=True):
+        held_out = part.name == "validation"
+        colour = style.validation if held_out else style.class_colour(0)
+        scatter(axes, style, part, across, up, colour=colour, alpha=None if held_out else 0.6)
+    linear_axis(axes.xaxis, low, high)
+    linear_axis(axes.yaxis, low, high)
+
+
+def _matrix(page: Page, run: Run, box: Box, counts: NDArray[np.int64]) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    style, classes = page.style, len(counts)
+    names = run.preparation.classes or ()
+    target = shortened(run.preparation.target[0], 1.2, TEXT)
+    axes = page.axes(box, f"predicted {target}", f"true {target}", frame=True)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shades = LinearSegmentedColormap.from_list("share", [style.zero, style.class_colour(0)])
+    axes.imshow(shares, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+    edges = np.arange(classes - 1) + 0.5
+    axes.hlines(edges, -0.5, classes - 0.5, color=style.background, linewidth=0.8)
+    axes.vlines(edges, -0.5, classes - 0.5, color=style.background, linewidth=0.8)
+    axes.set(xlim=(-0.5, classes - 0.5), ylim=(classes - 0.5, -0.5))
+    if classes <= MOST_COUNTED:
+        for (row, column), count in np.ndenumerate(counts):
+            if count:
+                strong = shares[row, column] > 0.55
+                axes.text(column, row, f"{count:,}", ha="center", va="center", fontsize=SMALL if classes > 6 else TEXT,
+                          color=style.background if strong else style.ink)  # fmt: skip
+    cell = box.width / classes
+    every = max(1, round(0.15 / cell + 0.49))
+    places = list(range(0, classes, every))
+    upright = max(text_width(printable(name), SMALL) for name in names) > cell * every * 0.9
+    tick_texts(axes.yaxis, places, [shortened(names[place], 0.38, SMALL) for place in places])
+    room = 0.34 if upright else cell * every
+    tick_texts(axes.xaxis, places, [shortened(names[place], room, SMALL) for place in places])
+    if upright:
+        axes.tick_params(axis="x", rotation=90)
+
+
+def _hardest(page: Page, run: Run, box: Box, baseline: float, counts: NDArray[np.int64]) -> None:
+    style, names = page.style, run.preparation.classes or ()
+    totals = counts.sum(axis=1)
+    present = np.flatnonzero(totals)
+    accuracy = counts.diagonal()[present] / totals[present]
+    order = np.argsort(accuracy, kind="stable")[:LISTED]
+    page.text(box.left, baseline + 0.17, f"{len(order)} of {len(counts):,} classes", SMALL, colour=style.muted)
+    axes = page.axes(box, "share classified correctly", run.preparation.target[0])
+    axes.grid(visible=False)
+    axes.barh(np.arange(len(order)), accuracy[order], height=0.62, color=style.class_colour(0))
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    linear_axis(axes.xaxis, 0.0, 1.0)
+    tick_texts(axes.yaxis, range(len(order)), [shortened(names[present[place]], 0.38, SMALL) for place in order])

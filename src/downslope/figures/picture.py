@@ -1,0 +1,182 @@
+"""The training picture: data, parameters, last update and history of a run on one page."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from downslope import checks
+from downslope.figures.page import Box, Page
+from downslope.figures.style import FONT, SMALL, TEXT, TITLE, number, shortened, styled
+from downslope.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from downslope.training import Run
+
+__all__ = ["training_picture"]
+
+WIDTH, HEIGHT, DOTS = 8.0, 6.2, 200  # inches, and dots an inch of a PNG: 1600 × 1240
+ENDINGS = (".png", ".svg", ".pdf")
+# Matplotlib reads some settings only while it draws or saves, from one place for all threads.
+_settings_lock = threading.Lock()
+
+LEFT, RIGHT = 0.66, 7.74
+HEADINGS = 1.02
+DATA = Box(LEFT, 1.28, 2.84, 2.84)
+PARAMETERS = Box(3.86, 1.28, RIGHT - 3.86, 3.12)
+CURVES_HEADING, CURVE_TOP, CURVE_HEIGHT, COLUMN_GAP = 4.82, 4.93, 0.88, 0.44
+
+
+def training_picture(
+    run: Run,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    style: Literal["light", "dark"] = "light",
+    title: str | None = None,
+) -> Figure:
+    """Draw a run as it stands: data and predictions, every weight and bias, the last update, and the history.
+
+    Left, the rows over what the network answers: decision regions or a colour field for two inputs, curves for one,
+    a confusion matrix or predicted against true values for more (of the validation part where there is one). Right,
+    a square for every weight and bias and for the update just made, red positive and blue negative, each layer scaled
+    to its own largest value. Below, loss, accuracy or R², and learning rate against epochs. The numbers under the
+    title describe the present state, after the last update; each epoch's point in the curves, the state before it.
+
+    Parameters
+    ----------
+    run : Run
+        Trained for any number of epochs, also none.
+    path : str or path, optional
+        Where to write it, by its ending: .png (1600 × 1240 pixels), .svg or .pdf. The file is whole or not there.
+        The same run gives the same bytes under the same version of matplotlib.
+    style : "light" or "dark"
+        Colours on white or on near black.
+    title : str, optional
+        In place of the data's name and the network.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        8 by 6.2 inches, made without pyplot.
+
+    Raises
+    ------
+    InputError
+        If the style or the ending is unknown, or the file cannot be written.
+    """
+    import matplotlib.style
+
+    from downslope.training import Run
+
+    if not isinstance(run, Run):
+        raise checks.refuse("run", "a run such as Run(MLP([2, 64, 3]), data, SGD())", run)
+    if title is not None and not isinstance(title, str):
+        raise checks.refuse("title", "a text", title)
+    colours = styled(style)
+    place = None if path is None else _place(path)
+    fixed = {"font.family": FONT, "svg.hashsalt": "downslope", "text.usetex": False}
+    with _settings_lock, matplotlib.style.context(["default", fixed]):
+        page = Page(WIDTH, HEIGHT, colours)
+        _draw(page, run, title)
+        if place is not None:
+            _save(page.figure, place)
+    return page.figure
+
+
+def _draw(page: Page, run: Run, title: str | None) -> None:
+    from downslope.figures.curves import draw_curves
+    from downslope.figures.parameters import draw_parameters
+
+    width = RIGHT - LEFT
+    page.text(
+        LEFT, 0.36, shortened(title or f"{run.data.name}, {run.network!r}", width / 1.15, TITLE), TITLE, weight="bold"
+    )
+    results = _results(run)
+    page.text(LEFT, 0.58, results, TEXT)
+    page.text(LEFT, 0.75, shortened(_settings(run), width, SMALL), SMALL, colour=page.style.muted)
+    _draw_data(page, run)
+    draw_parameters(page, run, PARAMETERS, (HEADINGS, HEADINGS + 1.90), COLUMN_GAP)
+    # The curves stand under what is above them: the first under the data, the others under two layers' blocks.
+    half = (PARAMETERS.width - COLUMN_GAP) / 2
+    boxes = (
+        Box(LEFT, CURVE_TOP, DATA.width, CURVE_HEIGHT),
+        Box(PARAMETERS.left, CURVE_TOP, half, CURVE_HEIGHT),
+        Box(PARAMETERS.left + half + COLUMN_GAP, CURVE_TOP, half, CURVE_HEIGHT),
+    )
+    draw_curves(page, run, boxes, CURVES_HEADING)
+
+
+def _draw_data(page: Page, run: Run) -> None:
+    from downslope.figures import outcomes, regions
+
+    classification, inputs = run.preparation.classes is not None, len(run.preparation.features)
+    drawers: dict[tuple[bool, int], Any] = {
+        (True, 1): regions.draw_probability_curves,
+        (True, 2): regions.draw_regions,
+        (False, 1): regions.draw_curve,
+        (False, 2): regions.draw_field,
+    }
+    many = outcomes.draw_outcomes if classification else outcomes.draw_predicted_against_true
+    drawers.get((classification, inputs), many)(page, run, DATA, HEADINGS)
+
+
+def _results(run: Run) -> str:
+    """Return the present state in a line: epochs, loss and score of each part."""
+    done = "before training" if not run.step else f"after {run.epoch:,} epoch{'s' * (run.epoch != 1)}"
+    if run.step % run.problem.steps_per_epoch:
+        done = f"after {run.step:,} steps, in epoch {run.epoch:,}"
+    parts = ["training"] if run.problem.validation is None else ["training", "validation"]
+    told = [done]
+    for part in parts:
+        found = run.evaluate(part)  # type: ignore[arg-type]  # the two names it takes
+        score = run.history.score_name
+        value = f"{found[score]:.3f}" if abs(found[score]) < 100 else number(found[score])
+        name = "R²" if score == "r2" else score
+        prefix = f"{part} " if len(parts) > 1 else ""
+        told.append(f"{prefix}loss {number(found['loss'])}, {name} {value.replace('-', '−')}")
+    return "  ·  ".join(told)[:1].upper() + "  ·  ".join(told)[1:]
+
+
+def _settings(run: Run) -> str:
+    """Return the optimizer as code, leaving out settings at their defaults, and what else is needed to repeat it."""
+    rule = run.optimizer
+    given = [
+        f"{name}={value!r}"
+        for name, value in rule.values().items()
+        if name == "learning_rate" or value != rule.settings[name].default
+    ]
+    told = [f"{type(rule).__name__}({', '.join(given)})", f"{run.loss.name} loss"]
+    if run.problem.steps_per_epoch > 1:
+        told.append(f"batches of {run.problem.batch_size:,}")
+    told.append(f"seed={run.seed!r}")
+    return "  ·  ".join(told)
+
+
+def _place(path: str | os.PathLike[str]) -> Path:
+    """Return the path if a picture can go there, or raise InputError before anything is drawn."""
+    try:
+        place = Path(path)
+    except TypeError:
+        raise checks.refuse("path", f"a file ending in {', '.join(ENDINGS)}", path) from None
+    if place.suffix.lower() not in ENDINGS:
+        raise checks.refuse("path", f"a file ending in {', '.join(ENDINGS)}", str(place))
+    if not place.parent.is_dir():
+        raise checks.refuse("path", "in a directory that exists", str(place))
+    if place.is_dir():
+        raise checks.refuse("path", "a file, not a directory", str(place))
+    return place
+
+
+def _save(figure: Figure, place: Path) -> None:
+    kind = place.suffix.lower()[1:]
+    dates: dict[str, dict[str, Any]] = {
+        "png": {"Software": None},
+        "svg": {"Date": None, "Creator": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
+    with written_whole(place) as temporary:
+        figure.savefig(temporary, format=kind, dpi=DOTS, metadata=dates[kind], facecolor=figure.get_facecolor())

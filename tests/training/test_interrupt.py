@@ -1,0 +1,174 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import downslope as ds
+from downslope.training.interrupt import deferred_interrupt
+
+
+def make():
+    return ds.Run(ds.MLP([2, 4, 3]), ds.data.spiral(10), ds.SGD(0.1), batch_size=10)
+
+
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    """Every test starts with Python's own handler, and must leave it behind."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    now = signal.signal(signal.SIGINT, before)
+    assert now is signal.default_int_handler
+
+
+def test_the_first_ctrl_c_is_a_request_and_is_raised_at_the_end():
+    passed = []
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as asked:
+        passed.append(asked())
+        press()
+        passed.append(asked())
+    assert passed == [False, True]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_without_ctrl_c_nothing_is_raised():
+    with deferred_interrupt() as asked:
+        assert not asked()
+
+
+def test_the_second_ctrl_c_interrupts_at_once():
+    passed = []
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt():
+        press()
+        passed.append("first")
+        press()
+        passed.append("second")
+    assert passed == ["first"]
+
+
+def test_ctrl_c_is_not_lost_when_the_block_fails():
+    with pytest.raises(KeyboardInterrupt) as interrupt, deferred_interrupt():
+        press()
+        raise RuntimeError("the block's own")
+    assert "the block's own" in str(interrupt.value.__context__)
+
+
+def test_a_block_inside_another_shares_the_request():
+    passed = []
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as outer:
+        with pytest.raises(KeyboardInterrupt), deferred_interrupt() as inner:
+            press()
+            passed.append((inner(), outer()))
+        passed.append(outer())
+        with pytest.raises(KeyboardInterrupt), deferred_interrupt() as inner:
+            passed.append(inner())
+    assert passed == [(True, True), True, True]
+
+
+@pytest.mark.parametrize("own", [signal.SIG_IGN, "function"])
+def test_a_program_that_handles_ctrl_c_itself_is_left_in_charge(own, handler):
+    caught = []
+    mine = (lambda *_: caught.append("mine")) if own == "function" else own
+    signal.signal(signal.SIGINT, mine)
+    try:
+        run = make()
+        run.train(3, on_epoch=lambda *_: press())
+        assert signal.getsignal(signal.SIGINT) == mine
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert run.epoch == 3
+    assert caught == (["mine"] * 3 if own == "function" else [])
+
+
+def test_a_second_ctrl_c_while_training_keeps_the_last_finished_step(disturb):
+    def twice():
+        press()
+        press()
+
+    disturb(5, twice)
+    run = make()
+    with pytest.raises(KeyboardInterrupt):
+        run.train(4)
+    assert run.step == 4
+    run.train(3)
+    assert run.step == 12
+
+
+def test_training_in_another_thread():
+    results = []
+
+    def work():
+        run = make()
+        run.train(3)
+        results.append(run.step)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert results == [9]
+
+
+def test_a_second_thread_at_one_run_is_noticed():
+    run = make()
+
+    def meanwhile(run, epoch):
+        thread = threading.Thread(target=run.train, args=(2,))
+        thread.start()
+        thread.join()
+
+    with pytest.raises(ds.InputError, match="one call at a time"):
+        run.train(50, on_epoch=meanwhile)
+    assert (run.epoch, len(run.history)) == (3, 3)
+
+
+PROGRAM = """
+import hashlib, json, sys
+import downslope as ds
+
+def make():
+    return ds.Run(ds.MLP([2, 64, 3]), ds.data.spiral(), ds.Adam(0.01), batch_size=64, validation=0.2)
+
+def digest(run):
+    return hashlib.sha256(run.parameters.tobytes() + run.history.loss.tobytes()).hexdigest()
+
+run = make()
+try:
+    run.train(1_000_000, on_epoch=lambda run, epoch: print("ready", flush=True) if epoch == 3 else None)
+except KeyboardInterrupt:
+    step, epoch, rows, more = run.step, run.epoch, len(run.history), 5
+    run.train(more)
+    straight = make()
+    straight.train(epoch + more)
+    print(json.dumps([step, epoch, rows, digest(run) == digest(straight), run.epoch]))
+    raise SystemExit(130)
+"""
+
+
+def test_ctrl_c_in_a_real_program_leaves_the_run_intact():
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONWARNINGS": "error"},
+    )
+    try:
+        assert program.stdout.readline() == "ready\n"
+        program.send_signal(signal.SIGINT)
+        out, err = program.communicate(timeout=60)
+    finally:
+        program.kill()
+        program.wait()
+    assert (program.returncode, err) == (130, "")
+    step, epoch, rows, same, trained = json.loads(out)
+    assert epoch >= 4
+    assert rows == epoch == step // 4
+    assert same
+    assert trained == epoch + 5
