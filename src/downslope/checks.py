@@ -49,7 +49,8 @@ class Interval:
             ("at most", self.at_most),
             ("below", self.below),
         )
-        return " and ".join(f"{word} {end:g}" for word, end in ends if end is not None) or "a finite number"
+        shown = (f"{word} {end if isinstance(end, int) else f'{end:g}'}" for word, end in ends if end is not None)
+        return " and ".join(shown) or "a finite number"
 
 
 def real(name: str, value: Any, interval: Interval | None = None) -> float:

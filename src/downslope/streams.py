@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from downslope import checks, exact
 
-__all__ = ["Stream", "chapter_stream"]
+__all__ = ["Stream", "chapter_normals"]
 
 
 class Stream:
@@ -62,14 +62,15 @@ class Stream:
         return (self.words(count) >> np.uint64(11)).astype(np.float64).reshape(shape)
 
 
-def chapter_stream(skip_normals: int = 0) -> np.random.RandomState:
-    """Return the chapter's own generator (NumPy's legacy one, seed 0) after `skip_normals` normal draws.
+def chapter_normals(shape: int | tuple[int, ...], skip: int = 0) -> NDArray[np.float32]:
+    """Return standard normal numbers as the chapter draws them, after `skip` others.
 
-    The chapter draws the data first and then each layer's weights from this one stream.
+    They come from NumPy's legacy generator with seed 0, as float32, its default type. The chapter draws the data first
+    and then each layer's weights from this one stream.
     """
     stream = np.random.RandomState(0)
-    stream.standard_normal(skip_normals)
-    return stream
+    stream.standard_normal(skip)
+    return np.asarray(stream.standard_normal(shape), dtype=np.float32)
 
 
 # Wichura (1988), "Algorithm AS 241: the percentage points of the normal distribution", routine PPND16:

@@ -64,7 +64,7 @@ def test_the_chapters_spiral_is_the_chapters_computation(samples: int, classes: 
     for k in range(classes):
         rows = range(samples * k, samples * (k + 1))
         radius = np.linspace(0.0, 1, samples)
-        angle = np.linspace(k * 4, (k + 1) * 4, samples) + legacy.randn(samples) * 0.2
+        angle = np.linspace(k * 4, (k + 1) * 4, samples) + legacy.randn(samples).astype(np.float32) * 0.2
         points[rows] = np.c_[radius * np.sin(angle * 2.5), radius * np.cos(angle * 2.5)]
         labels[rows] = k
     made = generated.spiral(samples, classes, seed="chapter")

@@ -174,7 +174,7 @@ def test_chapter_weights_are_its_own_to_the_last_bit(skip):
     network = MLP([2, 64, 3], activation="tanh", initial_weights="he")  # whatever the laws
     legacy = np.random.RandomState(0)
     legacy.randn(skip)
-    first, second = 0.01 * legacy.randn(2, 64), 0.01 * legacy.randn(64, 3)
+    first, second = (0.01 * legacy.randn(*shape).astype(np.float32) for shape in ((2, 64), (64, 3)))
     flat = network.initial_parameters("chapter", skip_normals=skip)
     views = network.views(flat)
     assert flat.dtype == np.float32

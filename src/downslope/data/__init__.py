@@ -1,5 +1,6 @@
 """The spiral and other sets, tables from files and data frames, splits and standardization."""
 
+from downslope.data.arrays import arrays
 from downslope.data.catalogue import SETS, NamedSet, named
 from downslope.data.dataset import Dataset
 from downslope.data.generated import blobs, circles, line, moons, sine, spiral, xor
@@ -13,6 +14,7 @@ __all__ = [
     "Dataset",
     "NamedSet",
     "Standardization",
+    "arrays",
     "blobs",
     "breast_cancer",
     "circles",

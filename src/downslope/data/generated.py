@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from downslope import checks, exact
 from downslope.data.dataset import Dataset, Floats
 from downslope.errors import InputError
-from downslope.streams import Stream, chapter_stream
+from downslope.streams import Stream, chapter_normals
 
 __all__ = ["blobs", "circles", "line", "moons", "sine", "spiral", "xor"]
 
@@ -53,7 +53,7 @@ def spiral(samples: int = 100, classes: int = 3, seed: int | Literal["chapter"] 
     chapter = isinstance(seed, str)
     if chapter and seed != "chapter":
         raise checks.refuse("seed", 'a whole number at least 0, or "chapter"', seed)
-    draw = chapter_stream().standard_normal if chapter else Stream(_seed(seed), "data").normal
+    draw = chapter_normals if chapter else Stream(_seed(seed), "data").normal
     radius = np.tile(np.linspace(0.0, 1.0, samples), classes)
     angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), samples) for k in range(classes)])
     turned = (angle + draw(samples * classes) * noise) * 2.5

@@ -31,7 +31,7 @@ def wine() -> Dataset:
     MissingExtraError
         If scikit-learn is not installed.
     """
-    return _classified("wine", "cultivar")
+    return _classified("wine", "class")
 
 
 def breast_cancer() -> Dataset:

@@ -17,7 +17,7 @@ from downslope.network.activations import ACTIVATIONS, Activation, activation
 from downslope.network.initializers import Glorot, He, Initializer
 from downslope.network.layers import Context, Dense, Dropout, Layer
 from downslope.network.parts import Array, look_up
-from downslope.streams import Stream, chapter_stream
+from downslope.streams import Stream, chapter_normals
 
 __all__ = ["LAYERS", "MLP", "Network"]
 
@@ -118,9 +118,9 @@ class Network:
         flat = np.zeros(self.parameter_count, dtype=kind)
         weights = [view["weights"] for view in self.views(flat) if "weights" in view]
         if isinstance(seed, str):
-            legacy = chapter_stream(skip_normals)
             for view in weights:
-                view[:] = 0.01 * legacy.standard_normal(view.shape)
+                view[:] = 0.01 * chapter_normals(view.shape, skip_normals)
+                skip_normals += view.size
         else:
             for index, (view, (layer, law)) in enumerate(zip(weights, self._laws(), strict=True)):
                 view[:] = law.weights(Stream(seed, "weights", index), layer.inputs, layer.outputs)
