@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.metrics import r2_score
 
-from downslope.engines.metrics import labels, norm, score, stopped, tally
+from downslope.engines import metrics
+from downslope.engines.metrics import labels, score, stopped, tally
 from downslope.engines.problem import Part
 from downslope.network import loss
 from downslope.rules import SGD
 from downslope.schedules import InverseTime
 
+norm = np.errstate(all="ignore")(metrics.norm)
 FINITE = partial(st.floats, allow_nan=False, allow_infinity=False)
 
 

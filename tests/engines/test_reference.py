@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -68,7 +69,7 @@ def test_every_epoch_takes_every_row_once_in_an_order_of_its_own(rows, batch_siz
     problem = make(rows, batch_size, network=network)
     train(problem, SGD(0.1), 3)
     assert [len(batch) for batch in network.seen] == sizes * 3
-    epochs = [sum(network.seen[i : i + len(sizes)], []) for i in range(0, 3 * len(sizes), len(sizes))]
+    epochs = [list(chain(*network.seen[i : i + len(sizes)])) for i in range(0, 3 * len(sizes), len(sizes))]
     for epoch, seen in enumerate(epochs):
         order = Stream(3, "shuffle", epoch).permutation(rows) if batch_size < rows else np.arange(rows)
         assert seen == problem.training.inputs[order, 0].tolist()
@@ -190,7 +191,9 @@ def test_measure_leaves_dropout_out_and_adds_the_penalty():
 
 
 def test_all_zero_parameters_have_an_infinite_update_ratio():
-    problem = make(name="mse", network=MLP([2, 1], initial_weights={"name": "normal", "std": 0}), targets=np.ones((10, 1)))
+    problem = make(
+        name="mse", network=MLP([2, 1], initial_weights={"name": "normal", "std": 0}), targets=np.ones((10, 1))
+    )
     _, records = train(problem, SGD(0.1), 1)
     assert records[0].update_ratio == math.inf
 
@@ -217,7 +220,7 @@ class Forgetful(SGD):
         return self.slots
 
     @staticmethod
-    def update(xp, parameter, gradient, velocity, learning_rate, momentum, nesterov):
+    def update(xp, parameter, gradient, velocity, learning_rate, momentum, nesterov):  # noqa: PLR0917 - the rule's form
         return parameter + velocity * momentum, velocity + learning_rate / (gradient - gradient)
 
 
@@ -236,5 +239,7 @@ def test_what_is_not_finite_stops_before_the_step_is_kept(change, rule, what):
         problem = replace(problem, training=Part(problem.training.inputs, problem.training.targets * 1e6))
     states = []
     with pytest.raises(NonFiniteError, match=rf"^Training stopped at epoch 0 \(step 1\): a {what} is not finite; "):
-        Reference().advance(problem, rule, start(problem, rule), 5, lambda state, *_: bool(states.append(state)) or True)
+        Reference().advance(
+            problem, rule, start(problem, rule), 5, lambda state, *_: bool(states.append(state)) or True
+        )
     assert states == []

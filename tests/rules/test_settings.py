@@ -99,3 +99,14 @@ def test_only_scheduled_settings_take_a_schedule():
         rule(rho=abs)
     with pytest.raises(InputError, match=r"^plain must be True or False\. Received: plain=<built-in"):
         rule(plain=abs)
+
+
+def test_a_schedule_may_reach_open_ends_but_not_pass_them():
+    rate = setting(0.5, above=0.25, below=1, meaning="size of a step", scheduled=True)
+    rule = descent(learning_rate=rate)
+    assert [rule(learning_rate=lambda k: k).settings["learning_rate"].check_at(3, x) for x in (0.25, 1)] == [0.25, 1.0]
+    for wrong in (0.2, 1.01):
+        with pytest.raises(
+            InputError, match=r"^learning_rate at step 3 must be at least 0\.25 and at most 1\. Received"
+        ):
+            rule(learning_rate=lambda k, wrong=wrong: wrong).at(3)

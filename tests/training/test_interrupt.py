@@ -1,3 +1,5 @@
+# ruff: noqa: PT012 - what is raised, and when, within such a block is the matter of these tests
+
 import json
 import os
 import signal

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-import downslope as ds
 from downslope.data import Dataset
 from downslope.errors import InputError
 from downslope.network import loss
@@ -123,7 +122,7 @@ def test_numbers_only_float64_can_hold_are_refused_for_float32():
 )
 def test_labels_come_back_as_they_were_given(classes, given):
     data = Dataset("set", np.arange(2.0)[:, None], np.array([0, 1]), ("x",), classes, ("y",))
-    predicted = learn(data).predictions(np.eye(len(classes))).tolist()
+    predicted = learn(data, (0, 1)).predictions(np.eye(len(classes))).tolist()
     assert predicted == given
     assert [type(label) for label in predicted] == [type(label) for label in given]
 

@@ -54,7 +54,7 @@ def test_no_epochs_and_no_stderr(capfd, monkeypatch):
 
 @pytest.mark.parametrize("wrong", ["yes", 1, 0])
 def test_progress_is_true_or_false(wrong):
-    with pytest.raises(InputError, match="progress must be True or False. Received: progress="):
+    with pytest.raises(InputError, match=r"progress must be True or False\. Received: progress="):
         make().train(1, progress=wrong)
 
 

@@ -10,9 +10,9 @@ ROWS_MET = {
     "sgd_decay_1e-2": 17,
     "sgd_decay_1e-3": 3,
     "sgd_momentum_0.5": 3,
-    "sgd_momentum_0.9": 1,
+    "sgd_momentum_0.9": 2,
     "adagrad": 1,
-    "rmsprop": 1,
+    "rmsprop": 2,
     "rmsprop_tuned": 1,
 }
 
@@ -56,12 +56,17 @@ def test_decay_1e_2_gives_all_17_rows_at_once_and_in_pieces(printed_runs, bits):
     assert bits(pieces) == bits(straight)
 
 
+def drawn(skipped, shape):
+    """The chapter's weights: 0.01·normal, in float32 from the draw on."""
+    legacy = np.random.RandomState(0)
+    legacy.standard_normal(skipped)
+    return np.float32(0.01) * legacy.standard_normal(shape).astype(np.float32)
+
+
 def test_the_chapters_seed_is_the_datas_unless_another_is_given():
     run = chapter_run(ds.SGD())
-    legacy = np.random.RandomState(0)
-    legacy.standard_normal(300)
     assert run.seed == "chapter"
-    assert np.array_equal(run.parameters[:128].reshape(2, 64), (0.01 * legacy.standard_normal((2, 64))).astype(np.float32))
+    assert np.array_equal(run.parameters[:128].reshape(2, 64), drawn(300, (2, 64)))
     other = chapter_run(ds.SGD(), seed=5)
     assert (other.seed, other.problem.seed) == (5, 5)
     assert np.array_equal(other.parameters, ds.MLP([2, 64, 3]).initial_parameters(5))
@@ -71,8 +76,7 @@ def test_the_chapters_seed_is_the_datas_unless_another_is_given():
 def test_the_chapters_seed_with_other_data_draws_weights_from_the_start_of_its_generator(validation):
     moons = ds.data.moons()
     run = ds.Run(ds.MLP([2, 8, 2]), moons, ds.SGD(), seed="chapter", batch_size=16, validation=validation)
-    weights = (0.01 * np.random.RandomState(0).standard_normal((2, 8))).astype(np.float32)
-    assert np.array_equal(run.parameters[:16].reshape(2, 8), weights)
+    assert np.array_equal(run.parameters[:16].reshape(2, 8), drawn(0, (2, 8)))
     same = ds.Run(ds.MLP([2, 8, 2]), moons, ds.SGD(), seed=0, batch_size=16, validation=validation)
     assert np.array_equal(run.problem.training.inputs, same.problem.training.inputs)
     assert np.array_equal(run.problem.order(3), same.problem.order(3))

@@ -34,7 +34,9 @@ EXPLODING = [
 
 
 @pytest.mark.parametrize(("what", "network", "data", "optimizer", "options", "epoch", "rate"), EXPLODING)
-def test_an_explosion_is_named_and_the_last_finite_state_kept(bits, what, network, data, optimizer, options, epoch, rate):
+def test_an_explosion_is_named_and_the_last_finite_state_kept(  # noqa: PLR0917 - the table's columns
+    bits, what, network, data, optimizer, options, epoch, rate
+):
     run = ds.Run(network if isinstance(network, ds.Network) else ds.MLP(network), data, optimizer, **options)
     with pytest.raises(ds.NonFiniteError) as stopped:
         run.train(1000)
@@ -71,12 +73,21 @@ def test_an_explosion_in_the_middle_keeps_the_epochs_before_it(bits):
         return 0.1 if step < 23 else 1e300
 
     run, calm = (ds.Run(ds.MLP([2, 8, 3]), SPIRAL, ds.SGD(rule), batch_size=12) for rule in (rate, 0.1))
-    with pytest.raises(ds.NonFiniteError, match=r"epoch 4 \(step 24\): a weight .* lower learning_rate, which was 1e\+300"):
+    with pytest.raises(
+        ds.NonFiniteError, match=r"epoch 4 \(step 24\): a weight .* lower learning_rate, which was 1e\+300"
+    ):
         run.train(10)
     calm.train(4)
     assert (run.epoch, run.step, len(run.history)) == (4, 23, 4)
     assert run.history.loss.tolist() == calm.history.loss.tolist()
     assert ds.Run(ds.MLP([2, 8, 3]), SPIRAL, ds.SGD(0.1), batch_size=12).train(5) is None
+
+
+def test_a_schedule_that_leaves_its_bounds_stops_the_run_whole():
+    run = ds.Run(ds.MLP([2, 8, 3]), SPIRAL, ds.SGD(lambda step: 0.1 if step < 7 else float("nan")), batch_size=12)
+    with pytest.raises(ds.InputError, match="learning_rate"):
+        run.train(10)
+    assert (run.epoch, run.step, len(run.history)) == (1, 7, 1)
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae", "huber"])

@@ -49,7 +49,7 @@ def test_every_rule_in_pieces(bits, rule, dtype):
     st.sampled_from([0.0, 0.5]),
     st.sampled_from(["classification", "regression"]),
 )
-def test_any_pieces(bits, parts, batch_size, validation, dropout, kind):
+def test_any_pieces(bits, parts, batch_size, validation, dropout, kind):  # noqa: PLR0917 - one draw each
     options = {"batch_size": batch_size, "validation": validation, "dropout": dropout, "kind": kind}
     straight, pieces = make(**options), make(**options)
     straight.train(sum(parts))
@@ -81,7 +81,8 @@ import downslope as ds
 data = ds.data.spiral(30, seed=2)
 run = ds.Run(ds.MLP([2, 16, 3], dropout=0.1), data, ds.Adam(0.01), batch_size=13, validation=0.2, seed=9)
 run.train(5); run.train(3)
-print(hashlib.sha256(run.parameters.tobytes() + run.history.loss.tobytes() + run.history.update_ratio.tobytes()).hexdigest())
+arrays = (run.parameters, run.history.loss, run.history.update_ratio)
+print(hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest())
 """
 
 
@@ -161,7 +162,9 @@ def test_on_epoch_sees_every_epoch_recorded_and_may_ask_anything():
 
     def on_epoch(given, epoch):
         assert given is run
-        seen.append((epoch, run.epoch, run.step, len(run.history), run.evaluate()["loss"], run.history.row(-1)["epoch"]))
+        seen.append(
+            (epoch, run.epoch, run.step, len(run.history), run.evaluate()["loss"], run.history.row(-1)["epoch"])
+        )
         assert run.predict(run.data).shape == (60,)
 
     run.train(2, on_epoch=on_epoch)

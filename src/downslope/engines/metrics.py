@@ -17,15 +17,17 @@ __all__ = ["labels", "norm", "score", "stopped", "tally"]
 
 
 def norm(vector: FloatArray) -> float:
-    """Return the Euclidean norm √Σx², in float64; it is finite only if every element is."""
+    """Return the Euclidean norm √Σx², in float64; it is finite only if every element is.
+
+    Called several times a step, so silencing NumPy's overflow warnings is left to the caller.
+    """
     wide = vector.astype(np.float64, copy=False)
-    with np.errstate(all="ignore"):
-        square = float(np.dot(wide, wide))
-        if 1e-280 < square < math.inf:
-            return math.sqrt(square)
-        # Zero, NaN or infinite, or squares that leave the range of float64 where the norm itself need not.
-        largest = float(np.abs(wide).max(initial=0.0))
-        return largest * norm(wide / largest) if 0.0 < largest < math.inf else largest
+    square = float(np.dot(wide, wide))
+    if 1e-280 < square < math.inf:
+        return math.sqrt(square)
+    # Zero, NaN or infinite, or squares that leave the range of float64 where the norm itself need not.
+    largest = float(np.abs(wide).max(initial=0.0))
+    return largest * norm(wide / largest) if 0.0 < largest < math.inf else largest
 
 
 def labels(outputs: FloatArray) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ class Reference:
     """Trains by plain NumPy, one step after another.
 
     The same problem, rule and state give the same bits on one machine, in one go or in pieces. Matrix products and
-    `exp` are NumPy's, whose last bits may differ between processors.
+    `exp` are NumPy's, whose last bits may differ between processors, and with the number of threads it multiplies on.
     """
 
     name = "reference"
@@ -85,17 +85,15 @@ class Reference:
             for name, slot in slots.items():
                 if not math.isfinite(norm(slot)):  # an infinite average would hold its weight still for ever
                     raise stopped(f"slot ({name})", epoch, step, rule)
-            update = parameters - state.parameters
-
-        weight_norm = norm(state.parameters)
-        totals = Totals(
-            loss=sums.loss + total,
-            tally=sums.tally + tally(loss, outputs, part.targets),
-            penalty=sums.penalty + penalty,
-            gradient_norm=sums.gradient_norm + gradient_norm,
-            update_ratio=sums.update_ratio + (norm(update) / weight_norm if weight_norm else math.inf),
-            before=sums.before,
-        )
+            update, weight_norm = parameters - state.parameters, norm(state.parameters)
+            totals = Totals(
+                loss=sums.loss + total,
+                tally=sums.tally + tally(loss, outputs, part.targets),
+                penalty=sums.penalty + penalty,
+                gradient_norm=sums.gradient_norm + gradient_norm,
+                update_ratio=sums.update_ratio + (norm(update) / weight_norm if weight_norm else math.inf),
+                before=sums.before,
+            )
         return State(parameters, slots, update, step, totals)
 
 

@@ -87,7 +87,7 @@ def check_rule(rule_class: type[Optimizer]) -> Report:
     if not (isinstance(rule_class, type) and issubclass(rule_class, Optimizer) and rule_class is not Optimizer):
         raise refuse("rule_class", "a subclass of Optimizer (the class, not an instance)", rule_class)
     checks: list[Check] = []
-    failures: list[str] = []
+    failures: dict[str, Exception] = {}
     for name, check, needs_a_working_rule in (
         ("settings", _settings, False),
         ("one step on arrays", _arrays, False),
@@ -99,13 +99,15 @@ def check_rule(rule_class: type[Optimizer]) -> Report:
             continue  # its failures would only repeat the first one
         try:
             result = check(rule_class)
-        except RuleError as error:
-            failures.append(f"{name}: {error}")
+        except DownslopeError as error:
+            failures[f"{name}: {error}"] = error
+        except Exception as error:  # the rule's own code may raise anything
+            failures[f"{name}: {_told(error)}"] = error
         else:
             checks.append(result if isinstance(result, Check) else Check(name, result))
     if failures:
         listed = "".join(f"\n  {failure}" for failure in failures)
-        raise RuleError(f"{rule_class.__name__} did not pass.{listed}")
+        raise RuleError(f"{rule_class.__name__} did not pass.{listed}") from next(iter(failures.values()))
     return Report(rule_class.__name__, tuple(checks))
 
 
@@ -173,7 +175,7 @@ def _one_step(rule: Optimizer, step: int, shape: tuple[int, ...], dtype: np.dtyp
     names = ("parameter", *rule.slots)
     if len(values) != len(names):
         raise RuleError(
-            f"update must return {len(names)} values, the new {', '.join(names)}. Received: {len(values)} values"
+            f"update must return the new {', '.join(names)}: {_counted(len(names))}. Received: {_counted(len(values))}"
         )
     after = {}
     for name, value in zip(names, values, strict=True):
@@ -254,8 +256,6 @@ def _formula(rule_class: type[Optimizer]) -> str | Check:
                     raise RuleError(difference)
     except MissingExtraError:
         return Check("documented formula", "because SymPy is not installed", skipped=True)
-    except DownslopeError as error:
-        raise error if isinstance(error, RuleError) else RuleError(str(error)) from error
     return f"equal to the code at steps 1, 2 and 6; {len(rules)} draws of the settings"
 
 
@@ -346,6 +346,10 @@ def _bits(array: FloatArray) -> Any:
 
 def _same(a: FloatArray, b: FloatArray) -> bool:
     return bool(np.array_equal(_bits(a), _bits(b)))
+
+
+def _counted(count: int) -> str:
+    return "1 value" if count == 1 else f"{count} values"
 
 
 def _told(error: Exception) -> str:

@@ -85,6 +85,10 @@ def _nothing_yet(page: Page, axes: Axes) -> None:
 
 
 def _epoch_axis(axes: Axes, epochs: int) -> None:
+    if epochs == 1:
+        axes.set_xlim(-0.5, 0.5)
+        tick_texts(axes.xaxis, [0], ["0"])
+        return
     axes.set_xlim(0, epochs)
     ticks = [tick for tick in steps_between(0, epochs) if tick == int(tick)]
     tick_texts(axes.xaxis, ticks, [f"{tick:,.0f}" for tick in ticks])

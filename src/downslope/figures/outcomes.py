@@ -47,16 +47,18 @@ def draw_predicted_against_true(page: Page, run: Run, box: Box, baseline: float)
     """Draw each row's prediction over its true value, with the line where both agree."""
     style, parts, names = page.style, samples(run), run.preparation.target
     titled(page, box, baseline, "Predicted against true", parts)
-    several = f" (1 of {len(names)} targets)" if len(names) > 1 else ""
-    page.text(box.left, baseline + 0.17, f"line: prediction equals truth{several}", SMALL, colour=style.muted)
     label = shortened(names[0], box.width - 0.7, TEXT)
     axes = page.axes(box, f"true {label}", f"predicted {label}", frame=True)
     true = [part.targets[:, 0] for part in parts]
     answers = [
         in_pieces(run, run.predict, part.inputs).reshape(part.crowd, -1)[:, 0].astype(np.float64) for part in parts
     ]
-    edges = limits_of(np.concatenate(true), 0.5)  # a prediction far off is drawn at the edge
-    answers = [np.clip(np.nan_to_num(answer, nan=edges[1]), *edges) for answer in answers]
+    edges = limits_of(np.concatenate(true), 1.0)  # a prediction far off is drawn at the edge
+    beyond = sum(int(np.count_nonzero((answer < edges[0]) | (answer > edges[1]))) for answer in answers)
+    answers = [np.clip(answer, *edges) for answer in answers]
+    notes = [f"1 of {len(names)} targets"] if len(names) > 1 else []
+    notes += [f"{beyond:,} beyond the edge"] if beyond else []
+    page.text(box.left, baseline + 0.17, "; ".join(["line: exact", *notes]), SMALL, colour=style.muted)
     low, high = limits_of(np.concatenate(true + answers), 0.04)
     axes.plot([low, high], [low, high], color=style.ink, linewidth=0.8, zorder=1)
     for part, across, up in zip(parts, true, answers, strict=True):

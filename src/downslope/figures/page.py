@@ -72,7 +72,7 @@ class Page:
     def heading(self, left: float, baseline: float, text: str, notes: Sequence[tuple[str, str]] = ()) -> None:
         """Write a heading, and after it notes, each in its own colour."""
         self.text(left, baseline, text, HEADING, weight="bold")
-        left += text_width(text, HEADING) * 1.13 + 0.08  # bold is wider than the measured regular weight
+        left += text_width(text, HEADING) * 1.14 + 0.1  # bold is wider than the measured regular weight
         for note, colour in notes:
             self.text(left, baseline, note, SMALL, colour=colour)
             left += text_width(note, SMALL) + 0.09

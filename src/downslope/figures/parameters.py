@@ -20,8 +20,8 @@ __all__ = ["Arrangement", "aggregated", "arranged", "draw_parameters"]
 
 LARGEST_CELL, SQUARE_CELL, SMALLEST_CELL = 0.16, 0.04, 0.01  # inches; from SQUARE_CELL on, gaps tell squares apart
 BAND_GAP, BIAS_GAP = 0.35, 0.7  # in cells
-MOST_LAYERS = 4
-LAYER_GAP = 0.14  # inches
+MOST_LAYERS, MOST_BANDS = 4, 64
+LAYER_GAP = 0.12  # inches
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Arrangement:
     cell: float
 
     @classmethod
-    def fitting(cls, rows: int, length: int, biases: int, *, width: float, height: float) -> Arrangement:
+    def fitting(
+        cls, rows: int, length: int, biases: int, *, width: float, height: float, most_bands: int = 1
+    ) -> Arrangement:
         """Return the arrangement with the largest cells, then the fewest bands, in a box of so many inches."""
 
         def made(bands: int) -> Arrangement:
@@ -48,22 +50,23 @@ class Arrangement:
             whole = math.floor(cell * 100 + 1e-9) / 100  # whole pixels at 100 dots an inch, where there are some
             return cls(rows, length, biases, columns, whole if whole >= 0.02 else cell)
 
-        return max((made(bands) for bands in range(1, min(length, 64) + 1)), key=lambda each: each.cell)
+        return max((made(bands) for bands in range(1, most_bands + 1)), key=lambda each: each.cell)
 
     def edges(self) -> list[float]:
         """Return the horizontal edges of all rows and of the gaps between bands, downwards, in cells."""
         edges = [0.0]
-        for height, count in self._blocks():
-            if len(edges) > 1:
-                edges.append(edges[-1] + (BIAS_GAP if height == "biases" else BAND_GAP))
-            edges += [edges[-1] + row + 1 for row in range(count)]
+        blocks = [(self.rows, BAND_GAP)] * (self._bands - 1) + [(self.rows, BIAS_GAP)]
+        for rows, gap in [*blocks, (-(-self.biases // self.columns), 0.0)]:
+            edges += [edges[-1] + row + 1 for row in range(rows)]
+            if gap:
+                edges.append(edges[-1] + gap)
         return edges
 
     def grid(self, weights: NDArray[Any], biases: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values between the edges, shape (rows and gaps, columns); NaN where there is nothing."""
         grid = np.full((len(self.edges()) - 1, self.columns), np.nan)
         row = 0
-        for band in range(-(-self.length // self.columns)):
+        for band in range(self._bands):
             part = weights[:, band * self.columns : (band + 1) * self.columns]
             grid[row : row + self.rows, : part.shape[1]] = part
             row += self.rows + 1
@@ -73,9 +76,9 @@ class Arrangement:
             row += 1
         return grid
 
-    def _blocks(self) -> list[tuple[str, int]]:
-        bands = [("weights", self.rows)] * -(-self.length // self.columns)
-        return [*bands, ("biases", -(-self.biases // self.columns))] if self.biases else bands
+    @property
+    def _bands(self) -> int:
+        return -(-self.length // self.columns)
 
 
 def aggregated(values: NDArray[Any], side: int) -> NDArray[np.float64]:
@@ -94,7 +97,8 @@ def arranged(weights: NDArray[Any], biases: NDArray[Any], width: float, height: 
     side = 1
     while True:
         rows, length, count = (-(-size // side) for size in (short, long, biases.size))
-        arrangement = Arrangement.fitting(rows, length, count, width=width, height=height)
+        bands = min(length, MOST_BANDS) if side == 1 else 1  # a large matrix is easier to read in one piece
+        arrangement = Arrangement.fitting(rows, length, count, width=width, height=height, most_bands=bands)
         if arrangement.cell >= SMALLEST_CELL:
             return arrangement, side
         side += 1
@@ -105,14 +109,8 @@ def draw_parameters(page: Page, run: Run, box: Box, headings: tuple[float, float
 
     `gap` is that between two blocks, in inches; more blocks stand closer.
     """
-    layers = [
-        (position, view, change)
-        for position, (view, change) in enumerate(
-            zip(run.network.views(run.state.parameters), run.network.views(run.state.last_update), strict=True)
-        )
-        if "weights" in view
-    ]
-    numbered = list(enumerate(layers, start=1))
+    views = zip(run.network.views(run.state.parameters), run.network.views(run.state.last_update), strict=True)
+    numbered = list(enumerate(((view, change) for view, change in views if "weights" in view), start=1))
     shown = numbered if len(numbered) <= MOST_LAYERS else [*numbered[: MOST_LAYERS - 1], numbered[-1]]
     left_out = len(numbered) - len(shown)
     note = f"{left_out} of {len(numbered)} layers left out" if left_out else ""
@@ -125,17 +123,20 @@ def draw_parameters(page: Page, run: Run, box: Box, headings: tuple[float, float
     gap = gap if len(shown) == 2 else LAYER_GAP
     width = (box.width - gap * (len(shown) - 1)) / len(shown)
     height = (box.bottom - headings[1] - 0.25) // 0.01 * 0.01
-    for place, (count, (_, view, change)) in enumerate(shown):
+    for place, (count, (view, change)) in enumerate(shown):
         left = round(box.left + place * (width + gap), 2)
         arrangement, side = arranged(view["weights"], view["biases"], width, height)
         inputs, outputs = view["weights"].shape
-        each = f", each square {side}×{side}" if side > 1 else ""
-        title = f"Layer {count}: {inputs}×{outputs}{each}"
+        title = f"{'Layer ' if len(shown) < MOST_LAYERS else ''}{count}: {inputs}×{outputs}"
         page.text(left, headings[0] + 0.17, shortened(title, width, SMALL), SMALL, colour=muted)
+        if side > 1:
+            below = headings[1] + 0.25 + arrangement.cell * arrangement.edges()[-1]
+            page.text(left, below + 0.13, "square: largest", SMALL, colour=muted)
+            page.text(left, below + 0.25, f"of {side}×{side} weights", SMALL, colour=muted)
         for top, values in ((headings[0] + 0.4, view), (headings[1] + 0.25, change)):
             largest = max(float(np.abs(part).max()) for part in values.values())
             if largest > 0:
-                text = shortened(f"largest {number(largest, 3)}", width, SMALL)
+                text = shortened(f"largest {number(largest, 3, largest=1e5)}", width, SMALL)
                 page.text(left, top - 0.09, text, SMALL, colour=muted)
             _squares(page, (left, round(top, 2)), arrangement=arrangement, side=side, values=values, largest=largest)
 

@@ -24,6 +24,7 @@ MOST_CELLS = 300
 MULTIPLICATIONS = 6e9  # for one image; a wide network gets a coarser one
 PALEST, STRONGEST = 0.10, 0.42  # share of a class's colour at chance and at certainty
 MOST_TARGETS = 4
+LEAST = 1e-9  # inputs may differ little from one another, as times do; their axes can say so
 
 
 def grid_points(x: tuple[float, float], y: tuple[float, float], cells: int) -> NDArray[np.float64]:
@@ -74,7 +75,7 @@ def draw_field(page: Page, run: Run, box: Box, baseline: float) -> None:
     several = f" (1 of {len(names)} targets)" if len(names) > 1 else ""
     titled(page, box, baseline, "Predicted value", parts, mark="squares")
     page.text(box.left, baseline + 0.17, f"points: true value{several}", SMALL, colour=style.muted)
-    bar = Box(round(box.right - 0.5, 2), box.top, 0.1, box.height)
+    bar = Box(round(box.right - 0.56, 2), box.top, 0.1, box.height)
     inner = Box(box.left, box.top, round(bar.left - 0.12 - box.left, 2), box.height)
     axes, x, y, cells = _plane(page, run, inner, parts)
     points = grid_points(x, y, cells)
@@ -122,7 +123,9 @@ def draw_curve(page: Page, run: Run, box: Box, baseline: float) -> None:
     axes, x = _line_axes(page, run, box, parts, names[0] if len(names) == 1 else "target")
     at = np.linspace(*x, MOST_CELLS)[:, np.newaxis]
     curves = in_pieces(run, run.predict, at).reshape(len(at), -1)[:, : len(shown)].astype(np.float64)
-    linear_axis(axes.yaxis, *limits_of(np.concatenate([everything.ravel(), _central(curves, everything)]), 0.06))
+    low, high = limits_of(np.concatenate([everything.ravel(), _central(curves, everything)]), 0.06)
+    linear_axis(axes.yaxis, low, high)
+    outside = "" if ((curves >= low) & (curves <= high)).all() else ", partly outside"
     left = box.left
     for place, name in enumerate(shown):
         colour = style.class_colour(place)
@@ -136,7 +139,7 @@ def draw_curve(page: Page, run: Run, box: Box, baseline: float) -> None:
     if len(names) > len(shown):
         page.text(left, baseline + 0.17, f"+{len(names) - len(shown)} more", SMALL, colour=style.muted)
     if len(names) == 1:
-        page.text(box.left, baseline + 0.17, "line: prediction", SMALL, colour=style.muted)
+        page.text(box.left, baseline + 0.17, f"line: prediction{outside}", SMALL, colour=style.muted)
 
 
 def draw_probability_curves(page: Page, run: Run, box: Box, baseline: float) -> None:
@@ -164,7 +167,7 @@ def _plane(
 ) -> tuple[Axes, tuple[float, float], tuple[float, float], int]:
     """Return axes over both inputs, their limits, and how many pixels a side an image of them has."""
     inputs = np.concatenate([part.inputs for part in parts])
-    x, y = (limits_of(inputs[:, column], 0.05) for column in (0, 1))
+    x, y = (limits_of(inputs[:, column], 0.05, LEAST) for column in (0, 1))
     spread = (x[1] - x[0]) / box.width, (y[1] - y[0]) / box.height
     if max(spread) <= 3 * min(spread):  # comparable ranges: one unit is as long across as up
         x = _widened(x, max(spread) * box.width)
@@ -178,7 +181,7 @@ def _plane(
 
 
 def _line_axes(page: Page, run: Run, box: Box, parts: list[Sample], label: str) -> tuple[Axes, tuple[float, float]]:
-    x = limits_of(np.concatenate([part.inputs[:, 0] for part in parts]), 0.04)
+    x = limits_of(np.concatenate([part.inputs[:, 0] for part in parts]), 0.04, LEAST)
     feature = shortened(run.preparation.features[0], box.width, TEXT)
     axes = page.axes(box, feature, shortened(label, box.height, TEXT), frame=True)
     linear_axis(axes.xaxis, *x)

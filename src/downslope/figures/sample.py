@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Sample", "class_key", "in_pieces", "marker_size", "samples", "scatter", "titled"]
 
-MOST_POINTS = 4000
+MOST_POINTS, MOST_EDGED = 4000, 1000  # beyond the second, points have no edge, and are pixels also in SVG and PDF
 WORK = 4_000_000  # numbers an intermediate layer may hold at once
 
 
@@ -62,7 +62,7 @@ def _sample(run: Run, name: str, part: Part, most: int | None) -> Sample:
     inputs = run.preparation.inputs.invert(np.asarray(part.inputs[rows], dtype=np.float64))
     targets = np.asarray(part.targets)[rows]
     if run.preparation.classes is None:
-        targets = run.preparation.targets.invert(targets.astype(np.float64))
+        targets = run.preparation.values(targets.astype(np.float64))
     return Sample(name, inputs, targets, total)
 
 
@@ -77,7 +77,7 @@ def in_pieces(run: Run, ask: Any, rows: NDArray[np.float64]) -> NDArray[Any]:
 
 def marker_size(count: int) -> float:
     """Return the area of a marker in square points: smaller where there are many."""
-    return float(np.clip(3600 / max(count, 1), 3.0, 20.0))
+    return float(np.clip(6000 / max(count, 1), 3.5, 20.0))
 
 
 def scatter(
@@ -100,9 +100,9 @@ def scatter(
         marker=marker,
         facecolors=style.background if hollow else colour,
         edgecolors=colour if hollow else style.background,
-        linewidths=0.9 if hollow else 0.35,
+        linewidths=0.9 if hollow else 0.35 if sample.crowd <= MOST_EDGED else 0.0,
         alpha=alpha,
-        rasterized=sample.crowd > 1000,
+        rasterized=sample.crowd > MOST_EDGED,
         zorder=3,
     )
 

@@ -16,7 +16,7 @@ from downslope.figures.style import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["limits_of", "linear_axis", "log_axis", "log_ticks", "spans_more_than", "steps_between"]
+__all__ = ["limits_of", "linear_axis", "log_axis", "log_ticks", "spans_more_than", "steps_between", "tick_numbers"]
 
 LARGEST = 1e300  # beyond it a range of float64 overflows
 
@@ -54,22 +54,31 @@ def steps_between(low: float, high: float, most: int = 4) -> list[float]:
 
 
 def tick_numbers(ticks: Sequence[float]) -> list[str]:
-    """Return the ticks with the same number of decimals each, as many as tell them apart."""
+    """Return the ticks with the same number of decimals each, as many as tell them apart.
+
+    Large and small ones get a common power of ten: 1.005e5, 1.006e5.
+    """
     largest = max((abs(tick) for tick in ticks), default=0.0)
-    if 0 < largest < 1e-3:
-        return [number(tick, 3) for tick in ticks]
-    if largest >= 1e5:
-        return ["0" if tick == 0 else number(tick, 3, largest=1e4) for tick in ticks]
-    apart = min((b - a for a, b in pairwise(ticks)), default=largest or 1.0)
-    decimals = next(places for places in range(12) if abs(round(apart, places) - apart) < 1e-3 * apart)
-    return ["0" if tick == 0 else f"{tick:,.{decimals}f}".replace("-", "−") for tick in ticks]
+    power = math.floor(math.log10(largest)) if largest > 0 else 0
+    if -3 <= power < 5:
+        power = 0
+    scaled = [tick / 10.0**power for tick in ticks]
+    apart = min((b - a for a, b in pairwise(scaled)), default=max(map(abs, scaled), default=0.0)) or 1.0
+    decimals = next((places for places in range(12) if abs(round(apart, places) - apart) < 1e-3 * apart), 12)
+    suffix = f"e{power}" if power else ""
+    return ["0" if tick == 0 else f"{tick:,.{decimals}f}{suffix}".replace("-", "−") for tick in scaled]
 
 
 def linear_axis(axis: Any, low: float, high: float, most: int = 4) -> None:
     """Give an axis these limits and round ticks."""
     axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
-    ticks = steps_between(low, high, most)
-    tick_texts(axis, ticks, tick_numbers(ticks))
+    base = 0.0
+    if max(abs(low), abs(high)) > 1e4 * (high - low):  # long numbers that differ little: ticks tell the difference
+        unit = 10.0 ** math.ceil(math.log10(high - low))
+        base = round((low + high) / 2 / unit) * unit
+        axis.set_label_text(f"{axis.get_label_text()} − {base:,.12g}".replace("− -", "+ "))
+    ticks = steps_between(low - base, high - base, most)
+    tick_texts(axis, [base + tick for tick in ticks], tick_numbers(ticks))
 
 
 def log_ticks(low: float, high: float, most: int = 5) -> list[float]:

@@ -67,7 +67,7 @@ class Run:
     >>> import downslope as ds
     >>> run = ds.Run(ds.MLP([2, 64, 3]), ds.data.spiral(), ds.SGD(0.5, momentum=0.9))
     >>> run.train(epochs=50)
-    >>> run.history.loss[-1] < run.history.loss[0]
+    >>> bool(run.history.loss[-1] < run.history.loss[0])
     True
     """
 
