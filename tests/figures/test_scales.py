@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from downslope.figures.scales import limits_of, log_ticks, spans_more_than, steps_between, tick_numbers
 
-numbers = st.floats(-1e200, 1e200, allow_nan=False)
+numbers = st.floats(-1e90, 1e90, allow_nan=False).filter(lambda value: value == 0 or abs(value) > 1e-90)
 
 
 @given(st.lists(numbers, min_size=1, max_size=9))

@@ -57,6 +57,7 @@ class Network:
                 )
         self._inputs, self._outputs = dense[0][1].inputs, dense[-1][1].outputs
         self._slices = dict(self._lay_out())
+        self._parameter_count = sum(math.prod(shape) for _, shape in self._slices.values())
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -76,7 +77,7 @@ class Network:
     @property
     def parameter_count(self) -> int:
         """Length of the flat vector."""
-        return sum(math.prod(shape) for _, shape in self._slices.values())
+        return self._parameter_count
 
     def parameter_slices(self) -> dict[str, tuple[slice, tuple[int, ...]]]:
         """Return where each parameter lies: {"0.weights": (slice of the flat vector, shape), ...}, in order."""
