@@ -14,8 +14,8 @@ def describe_machine(*packages: str) -> str:
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():
-        names = [line.split(":", 1)[1] for line in information.read_text().splitlines() if line.startswith("model name")]
-        processor = names[0].strip() if names else processor
+        names = [line.split(":", 1)[1].strip() for line in information.open() if line.startswith("model name")]
+        processor = names[0] if names else processor
     versions = []
     for package in ("downslope", "numpy", "numba", *packages):
         try:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from downslope.errors import InputError as InputError
     from downslope.errors import MissingExtraError as MissingExtraError
     from downslope.errors import NonFiniteError as NonFiniteError
+    from downslope.errors import RuleError as RuleError
     from downslope.figures import training_picture as training_picture
     from downslope.network import MLP as MLP
     from downslope.network import BinaryCrossEntropy as BinaryCrossEntropy
@@ -68,7 +69,7 @@ ROOMS = ("data", "network", "rules", "schedules")
 
 HOMES = {
     "downslope.engines.rule_check": ("check_rule",),
-    "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError"),
+    "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
     "downslope.figures": ("training_picture",),
     "downslope.network": (
         *("BinaryCrossEntropy", "CrossEntropy", "Dense", "Dropout", "Huber"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["DownslopeError", "InputError", "MissingExtraError", "NonFiniteError"]
+__all__ = ["DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"]
 
 
 class DownslopeError(Exception):
@@ -23,3 +23,7 @@ class MissingExtraError(DownslopeError, ImportError):
 
 class NonFiniteError(DownslopeError, ArithmeticError):
     """A loss, gradient or weight became infinite or NaN; the run stopped and kept its last finite state."""
+
+
+class RuleError(DownslopeError):
+    """A rule's own code is at fault: its formula cannot be run, or does not keep what every engine relies on."""

@@ -215,6 +215,16 @@ def test_a_rule_of_ones_own_from_a_script(command, tmp_path):
     assert losses[1] < losses[0]
     refused = command("train moons --optimizer", f"{script}:Other")
     assert (refused.status, refused.err.count("\n")) == (2, 1)
+    broken = tmp_path / "broken.py"
+    broken.write_text("import downslope as ds\n1 / 0\n")
+    refused = command("train moons --optimizer", f"{broken}:Rule")
+    assert (refused.status, refused.err) == (
+        2, f"downslope: {broken} could not be run: ZeroDivisionError: division by zero\n"
+    )  # fmt: skip
+    broken.write_text(script.read_text().replace("xp.sign", "xp.tan"))
+    refused = command("train moons --optimizer", f"{broken}:SignDescent")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "SignDescent.update failed: AttributeError" in refused.err
     refused = command("train moons --set pull=-1 --optimizer", f"{script}:SignDescent")
     assert "pull must be at least 0" in refused.err
 

@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from downslope.engines import vocabulary
 from downslope.engines.compiled import fused_update
 from downslope.engines.compiled import vocabulary as compiled_vocabulary
-from downslope.engines.update import RuleError, apply_update, cast_scalars, new_slots
+from downslope.engines.update import apply_update, cast_scalars, new_slots
+from downslope.errors import RuleError
 from downslope.rules import RULES, SGD, Adam, Optimizer, RMSprop, setting
 
 EACH = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -226,3 +227,28 @@ def test_no_number_stands_in_a_formula(rule):
     body = ast.parse(inspect.cleandoc(inspect.getsource(rule.update)))
     literals = [node.value for node in ast.walk(body) if isinstance(node, ast.Constant)]
     assert not [value for value in literals if isinstance(value, (int, float))]
+
+
+@pytest.mark.parametrize(
+    ("update", "slots", "sentence"),
+    [
+        (lambda xp, parameter, gradient, learning_rate: parameter.no, (), r"Mine\.update failed: AttributeError: .*no"),
+        (lambda xp, parameter, gradient, learning_rate: xp.tan(gradient), (), r"Mine\.update failed: AttributeError"),
+        (lambda xp, parameter, gradient, m, learning_rate: parameter, ("m",), r"Mine\.update failed: ValueError: zip"),
+        (
+            lambda xp, parameter, gradient, learning_rate: parameter * np.float64(2),
+            (),
+            r"Mine\.update must keep type and shape, float32 \(3,\)\. Received: float64 \(3,\) for the new parameter",
+        ),
+        (
+            lambda xp, parameter, gradient, m, learning_rate: (parameter, m[:1]),
+            ("m",),
+            r"Received: float32 \(1,\) for the new m",
+        ),
+    ],
+)
+def test_a_rule_whose_own_code_is_at_fault_is_one_sentence(update, slots, sentence):
+    one = descent(update, slots)
+    parameters = np.ones(3, np.float32)
+    with pytest.raises(RuleError, match=sentence):
+        apply_update(one, 1, parameters, parameters, new_slots(one, parameters))

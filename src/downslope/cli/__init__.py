@@ -9,7 +9,7 @@ import os
 import sys
 import warnings
 
-from downslope.errors import InputError, MissingExtraError, NonFiniteError
+from downslope.errors import InputError, MissingExtraError, NonFiniteError, RuleError
 
 __all__ = ["main"]
 
@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
         status = _say("Stopped.", 130)
     except NonFiniteError as error:
         status = _say(str(error), 1)
-    except (InputError, MissingExtraError) as error:
+    except (InputError, MissingExtraError, RuleError) as error:
         status = _say(str(error), 2)
     except MemoryError as error:
         status = _say(f"this machine does not have the memory that it would take: {error}", 2)

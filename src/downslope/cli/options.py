@@ -137,7 +137,10 @@ def _own_rule(text: str) -> type[Optimizer]:
     file, _, name = text.rpartition(":")
     if not Path(file).is_file():
         raise InputError(f"optimizer must be a rule's name or script.py:Class. Received: no file {file!r}")
-    found = runpy.run_path(file).get(name)
+    try:
+        found = runpy.run_path(file).get(name)
+    except Exception as error:  # the script may do anything
+        raise InputError(f"{file} could not be run: {type(error).__name__}: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
         raise InputError(f"{file} must define a subclass of Optimizer called {name}. Received: {found!r}")
     return found

@@ -13,8 +13,8 @@ import numpy as np
 from downslope.checks import refuse
 from downslope.engines import vocabulary
 from downslope.engines.rule_descent import find_minima
-from downslope.engines.update import FloatArray, RuleError, apply_update, cast_scalars, new_slots
-from downslope.errors import DownslopeError, InputError, MissingExtraError
+from downslope.engines.update import FloatArray, apply_update, cast_scalars, new_slots
+from downslope.errors import DownslopeError, InputError, MissingExtraError, RuleError
 from downslope.rules import Optimizer, Setting
 from downslope.rules.formula import compare_formula
 from downslope.streams import Stream

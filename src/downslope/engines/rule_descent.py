@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from downslope.engines.update import FloatArray, RuleError, apply_update, new_slots
+from downslope.engines.update import FloatArray, apply_update, new_slots
+from downslope.errors import RuleError
 from downslope.rules import Optimizer
 
 __all__ = ["find_minima"]

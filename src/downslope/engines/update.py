@@ -8,17 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.engines import vocabulary
-from downslope.errors import DownslopeError
+from downslope.errors import RuleError
 from downslope.rules import Optimizer
 
-__all__ = ["FloatArray", "RuleError", "Slots", "apply_update", "cast_scalars", "new_slots"]
+__all__ = ["FloatArray", "Slots", "apply_update", "cast_scalars", "new_slots"]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Slots: TypeAlias = dict[str, FloatArray]
-
-
-class RuleError(DownslopeError):
-    """A rule's own code is at fault: its formula cannot be run, or does not keep what every engine relies on."""
 
 
 def new_slots(rule: Optimizer, parameters: FloatArray) -> Slots:
@@ -47,16 +43,30 @@ def apply_update(
         Of one shape and one type, float32 or float64.
     slots : dict of arrays
         Those of `rule.slots_in_use()`, in the parameters' shape.
+
+    Raises
+    ------
+    RuleError
+        If the rule's own code fails, or returns other slots than it declares, another type or another shape.
     """
-    with np.errstate(all="ignore"):
-        result = rule.update(
-            vocabulary,
-            parameters,
-            gradient,
-            *(slots.get(name) for name in rule.slots),
-            *cast_scalars(rule, step, parameters.dtype),
-        )
-    new, *rest = result if isinstance(result, tuple) else (result,)
-    return np.asarray(new), {
-        name: np.asarray(value) for name, value in zip(rule.slots, rest, strict=True) if value is not None
-    }
+    try:
+        with np.errstate(all="ignore"):
+            result = rule.update(
+                vocabulary,
+                parameters,
+                gradient,
+                *(slots.get(name) for name in rule.slots),
+                *cast_scalars(rule, step, parameters.dtype),
+            )
+        values = result if isinstance(result, tuple) else (result,)
+        pairs = zip(("parameter", *rule.slots), values, strict=True)
+        after = {name: np.asarray(value) for name, value in pairs if value is not None}
+    except Exception as error:  # the rule's own code may raise anything
+        raise RuleError(f"{type(rule).__name__}.update failed: {type(error).__name__}: {error}") from error
+    for name, value in after.items():
+        if value.dtype != parameters.dtype or value.shape != parameters.shape:
+            raise RuleError(
+                f"{type(rule).__name__}.update must keep type and shape, {parameters.dtype} {parameters.shape}. "
+                f"Received: {value.dtype} {value.shape} for the new {name}"
+            )
+    return after.pop("parameter"), after

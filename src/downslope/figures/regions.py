@@ -29,7 +29,7 @@ LEAST = 1e-9  # inputs may differ little from one another, as times do; their ax
 
 def grid_points(x: tuple[float, float], y: tuple[float, float], cells: int) -> NDArray[np.float64]:
     """Return the centres of cells × cells pixels, shape (cells², 2), the lowest row first."""
-    place = np.arange(cells) / cells
+    place = (np.arange(cells) + 0.5) / cells
     across, up = np.meshgrid(x[0] + place * (x[1] - x[0]), y[0] + place * (y[1] - y[0]))
     return np.column_stack([across.ravel(), up.ravel()])
 

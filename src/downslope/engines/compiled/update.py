@@ -9,7 +9,8 @@ import numba
 from numba.core.errors import NumbaError
 
 from downslope.engines.compiled import vocabulary
-from downslope.engines.update import FloatArray, RuleError, Slots, cast_scalars
+from downslope.engines.update import FloatArray, Slots, cast_scalars
+from downslope.errors import RuleError
 from downslope.rules import Optimizer
 
 __all__ = ["fused_update"]
