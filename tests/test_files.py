@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from downslope.errors import InputError
-from downslope.files import written_whole
+from downslope.files import place, written_whole
 
 
 def test_the_file_appears_when_the_block_ends_well(tmp_path):
@@ -63,3 +63,23 @@ def test_a_disk_that_fails_is_one_sentence_and_keeps_the_old_file(tmp_path, monk
         temporary.write_text("new")
     assert place.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("a.txt", r"plot must be a file ending in .png or .svg. Received: plot='a.txt'"),
+        ("folder.png", "plot must be a file, not a directory"),
+        ("no/a.png", "plot must be a file in a directory that exists"),
+        (7, "plot must be a file ending in .png or .svg. Received: plot=7"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, monkeypatch, given, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("folder.png").mkdir()
+    with pytest.raises(InputError, match=sentence):
+        place("plot", given, (".png", ".svg"))
+
+
+def test_a_place_is_its_path(tmp_path):
+    assert place("plot", str(tmp_path / "a.PNG"), (".png", ".svg")) == tmp_path / "a.PNG"

@@ -7,10 +7,37 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from downslope import checks
 from downslope.errors import InputError
 
-__all__ = ["written_whole"]
+__all__ = ["place", "written_whole"]
+
+
+def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
+    """Return the path a file can go to, or raise InputError before the work that makes it.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the path.
+    given : str or path
+        Where the file is to be.
+    endings : tuple of str
+        The endings it may have, such as (".csv", ".parquet").
+    """
+    rule = f"a file ending in {' or '.join(endings)}"
+    if not isinstance(given, (str, os.PathLike)):
+        raise checks.refuse(name, rule, given)
+    path = Path(given)
+    if path.suffix.lower() not in endings:
+        raise checks.refuse(name, rule, str(path))
+    if path.is_dir():
+        raise checks.refuse(name, "a file, not a directory", str(path))
+    if not path.parent.is_dir():
+        raise checks.refuse(name, "a file in a directory that exists", str(path))
+    return path
 
 
 @contextmanager
@@ -25,21 +52,21 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     InputError
         If the directory is missing or not writable, or the disk is full.
     """
-    place = Path(path)
+    final = Path(path)
     try:
-        handle, name = tempfile.mkstemp(suffix=place.suffix, prefix=f".{place.name}.", dir=place.parent)
+        handle, name = tempfile.mkstemp(suffix=final.suffix, prefix=f".{final.name}.", dir=final.parent)
         os.close(handle)
     except OSError as error:
-        raise InputError(f"{place} could not be written: {error.strerror or error}") from error
+        raise InputError(f"{final} could not be written: {error.strerror or error}") from error
     temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(place)
+        temporary.replace(final)
     except OSError as error:
-        raise InputError(f"{place} could not be written: {error.strerror or error}") from error
+        raise InputError(f"{final} could not be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -126,6 +126,10 @@ def any_run(request: pytest.FixtureRequest) -> Run:
     return _made(request.param)
 
 
+def overlap(a: Any, b: Any) -> bool:
+    return min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1.5
+
+
 def shown_texts(figure: Any) -> list[Any]:
     from matplotlib.text import Text
 
@@ -150,7 +154,7 @@ def texts() -> Callable[[Any], list[Any]]:
 
 @pytest.fixture(scope="session")
 def misplaced() -> Callable[[Any], list[str]]:
-    """What is wrong with the places of a figure's texts: overlaps, and texts that leave the page."""
+    """What is wrong with the places of texts: on one another, on squares, off the page."""
 
     def found(figure: Any) -> list[str]:
         boxes = [(text.get_text(), text.get_window_extent()) for text in shown_texts(figure)]
@@ -160,11 +164,13 @@ def misplaced() -> Callable[[Any], list[str]]:
             for text, box in boxes
             if box.x0 < 1 or box.y0 < 1 or box.x1 > page.x1 - 1 or box.y1 > page.y1 - 1
         ]
-        overlaps = [
-            f"{one!r} overlaps {other!r}"
-            for (one, a), (other, b) in combinations(boxes, 2)
-            if min(a.x1, b.x1) - max(a.x0, b.x0) > 0.5 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1.5
+        overlaps = [f"{one!r} overlaps {other!r}" for (one, a), (other, b) in combinations(boxes, 2) if overlap(a, b)]
+        blocks = [
+            axes.get_window_extent()
+            for axes in figure.axes
+            if any(type(c).__name__ == "QuadMesh" for c in axes.collections)
         ]
-        return outside + overlaps
+        covered = [f"{one!r} overlaps squares" for one, a in boxes for b in blocks if overlap(a, b)]
+        return outside + overlaps + covered
 
     return found

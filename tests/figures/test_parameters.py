@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 from downslope.figures import training_picture
 from downslope.figures.parameters import Arrangement, aggregated, arranged
+
+drawn = functools.cache(training_picture)  # looked at, never changed
 
 
 def squares(figure):
@@ -18,13 +22,13 @@ def squares(figure):
 @pytest.mark.parametrize("name", ["spiral", "untrained", "confusion", "eight blobs", "curve"])
 def test_there_is_a_square_for_every_parameter_and_every_update(run_of, name):
     run = run_of(name)
-    drawn = squares(training_picture(run))
+    blocks = squares(drawn(run))
     expected = []
     views = zip(run.network.views(run.state.parameters), run.network.views(run.state.last_update), strict=True)
     for pair in views:
         expected += [view for view in pair if view]
-    assert len(drawn) == len(expected)
-    for values, view in zip(drawn, expected, strict=True):
+    assert len(blocks) == len(expected)
+    for values, view in zip(blocks, expected, strict=True):
         both = np.concatenate([view["weights"].ravel(), view["biases"].ravel()]).astype(np.float64)
         largest = np.abs(both).max()
         assert np.sort(values) == pytest.approx(np.sort(both / (largest or 1.0)), abs=1e-12)
@@ -33,8 +37,8 @@ def test_there_is_a_square_for_every_parameter_and_every_update(run_of, name):
 def test_squares_stand_where_their_weight_does(run_of):
     run = run_of("spiral")  # 2 inputs, 16 neurons, 3 outputs
     layers = [view for view in run.network.views(run.state.parameters) if view]
-    drawn = squares(training_picture(run))
-    figure = training_picture(run)
+    blocks = squares(drawn(run))
+    figure = drawn(run)
     meshes = [axes.collections[0] for axes in figure.axes if len(axes.collections) and not axes.axison]
     grid = np.asarray(next(mesh for mesh in meshes if type(mesh).__name__ == "QuadMesh").get_array())
     columns = grid.shape[1]
@@ -42,14 +46,14 @@ def test_squares_stand_where_their_weight_does(run_of):
     largest = max(np.abs(weights).max(), np.abs(biases).max())
     assert grid[0, :columns] == pytest.approx(weights[0, :columns] / largest, abs=1e-7)
     assert grid[1, :columns] == pytest.approx(weights[1, :columns] / largest, abs=1e-7)
-    assert drawn[0][-len(biases) :] == pytest.approx(biases / largest, abs=1e-7)
+    assert blocks[0][-len(biases) :] == pytest.approx(biases / largest, abs=1e-7)
     # The second layer has more inputs than outputs: its outputs are the rows.
-    assert drawn[2][0] * np.abs(layers[1]["weights"]).max() == pytest.approx(layers[1]["weights"][0, 0], abs=1e-6)
-    assert drawn[2][1] * np.abs(layers[1]["weights"]).max() == pytest.approx(layers[1]["weights"][1, 0], abs=1e-6)
+    assert blocks[2][0] * np.abs(layers[1]["weights"]).max() == pytest.approx(layers[1]["weights"][0, 0], abs=1e-6)
+    assert blocks[2][1] * np.abs(layers[1]["weights"]).max() == pytest.approx(layers[1]["weights"][1, 0], abs=1e-6)
 
 
 def test_colours_run_from_blue_over_the_middle_to_red(run_of):
-    figure = training_picture(run_of("spiral"))
+    figure = drawn(run_of("spiral"))
     mesh = next(m for axes in figure.axes for m in axes.collections if type(m).__name__ == "QuadMesh")
     assert (mesh.norm.vmin, mesh.norm.vmax) == (-1, 1)
     red, middle, blue = (np.array(mesh.cmap(mesh.norm(value)))[:3] for value in (1.0, 0.0, -1.0))
@@ -95,9 +99,9 @@ def test_a_square_for_several_weights_takes_the_largest_with_its_sign():
 
 def test_a_large_layer_still_shows_its_largest_weight(run_of):
     run = run_of("deep")
-    drawn = squares(training_picture(run))
-    assert len(drawn) == 8
-    assert drawn[0].size < 300 * 256 / 9 + 1000
+    blocks = squares(drawn(run))
+    assert len(blocks) == 8
+    assert blocks[0].size < 300 * 256 / 9 + 1000
     weights = run.network.views(run.state.parameters)[0]["weights"]
     extreme = weights.ravel()[np.abs(weights).argmax()] / np.abs(weights).max()
-    assert extreme in drawn[0]
+    assert extreme in blocks[0]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -8,9 +10,11 @@ from downslope.figures import training_picture
 from downslope.figures.regions import grid_points, region_image
 from downslope.figures.style import styled
 
+drawn = functools.cache(training_picture)  # looked at, never changed
+
 
 def panel(run, style="light"):
-    return next(axes for axes in training_picture(run, style=style).axes if axes.axison)
+    return next(axes for axes in drawn(run, style=style).axes if axes.axison)
 
 
 def pixel_centres(image):

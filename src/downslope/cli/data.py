@@ -6,8 +6,9 @@ import click
 
 from downslope import checks
 from downslope.cli.lines import print_list
-from downslope.cli.places import TABLES, place, write_table
+from downslope.cli.tables import TABLES, write_table
 from downslope.data import SETS, named
+from downslope.files import place
 
 __all__ = ["command"]
 

@@ -13,10 +13,11 @@ import click
 from downslope import checks
 from downslope.cli.lines import Lines
 from downslope.cli.options import Number, SectionedCommand, optimizer_from, option, rule_options
-from downslope.cli.places import TABLES, place, write_table
+from downslope.cli.tables import TABLES, write_table
 from downslope.data import Dataset, named, read
 from downslope.data.sources import ENDINGS
 from downslope.errors import InputError, NonFiniteError
+from downslope.files import place
 from downslope.network import ACTIVATIONS, INITIALIZERS, LOSSES, MLP
 from downslope.rules import RULES
 from downslope.schedules import names as schedule_names

@@ -111,7 +111,10 @@ def _vertical_axis(axes: Axes, name: str, values: NDArray[Any]) -> str:
         log_axis(axes, values)
         return "log scale"
     elif name == "learning_rate":
-        linear_axis(axes.yaxis, 0.0, 1.15 * float(finite.max()))
+        highest = float(finite.max())
+        linear_axis(axes.yaxis, 0.0, 1.15 * highest)
+        if finite.min() == highest:
+            tick_texts(axes.yaxis, [0.0, highest], ["0", number(highest, 3)])
     else:
         low, high = limits_of(values)
         linear_axis(axes.yaxis, 0.0 if finite.min(initial=0.0) >= 0 and low < 0.4 * high else low, high)

@@ -58,7 +58,7 @@ def draw_predicted_against_true(page: Page, run: Run, box: Box, baseline: float)
     answers = [np.clip(answer, *edges) for answer in answers]
     notes = [f"1 of {len(names)} targets"] if len(names) > 1 else []
     notes += [f"{beyond:,} beyond the edge"] if beyond else []
-    page.text(box.left, baseline + 0.17, "; ".join(["line: exact", *notes]), SMALL, colour=style.muted)
+    page.text(box.left, baseline + 0.17, "; ".join(["line: exact prediction", *notes]), SMALL, colour=style.muted)
     low, high = limits_of(np.concatenate(true + answers), 0.04)
     axes.plot([low, high], [low, high], color=style.ink, linewidth=0.8, zorder=1)
     for part, across, up in zip(parts, true, answers, strict=True):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from downslope import checks
 from downslope.figures.page import Box, Page
 from downslope.figures.style import FONT, SMALL, TEXT, TITLE, number, shortened, styled
-from downslope.files import written_whole
+from downslope.files import place, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,13 +77,13 @@ def training_picture(
     if title is not None and not isinstance(title, str):
         raise checks.refuse("title", "a text", title)
     colours = styled(style)
-    place = None if path is None else _place(path)
+    file = None if path is None else place("path", path, ENDINGS)
     fixed = {"font.family": FONT, "svg.hashsalt": "downslope", "text.usetex": False}
     with _settings_lock, matplotlib.style.context(["default", fixed]):
         page = Page(WIDTH, HEIGHT, colours)
         _draw(page, run, title)
-        if place is not None:
-            _save(page.figure, place)
+        if file is not None:
+            _save(page.figure, file)
     return page.figure
 
 
@@ -156,27 +156,12 @@ def _settings(run: Run) -> str:
     return "  ·  ".join(told)
 
 
-def _place(path: str | os.PathLike[str]) -> Path:
-    """Return the path if a picture can go there, or raise InputError before anything is drawn."""
-    try:
-        place = Path(path)
-    except TypeError:
-        raise checks.refuse("path", f"a file ending in {', '.join(ENDINGS)}", path) from None
-    if place.suffix.lower() not in ENDINGS:
-        raise checks.refuse("path", f"a file ending in {', '.join(ENDINGS)}", str(place))
-    if not place.parent.is_dir():
-        raise checks.refuse("path", "in a directory that exists", str(place))
-    if place.is_dir():
-        raise checks.refuse("path", "a file, not a directory", str(place))
-    return place
-
-
-def _save(figure: Figure, place: Path) -> None:
-    kind = place.suffix.lower()[1:]
+def _save(figure: Figure, file: Path) -> None:
+    kind = file.suffix.lower()[1:]
     dates: dict[str, dict[str, Any]] = {
         "png": {"Software": None},
         "svg": {"Date": None, "Creator": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
-    with written_whole(place) as temporary:
+    with written_whole(file) as temporary:
         figure.savefig(temporary, format=kind, dpi=DOTS, metadata=dates[kind], facecolor=figure.get_facecolor())

@@ -1,0 +1,24 @@
+"""Tables the command writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from downslope.files import written_whole
+
+if TYPE_CHECKING:
+    import polars
+
+__all__ = ["TABLES", "write_table"]
+
+TABLES = (".csv", ".parquet")
+
+
+def write_table(frame: polars.DataFrame, path: Path) -> None:
+    """Write a data frame in the format the path's ending names."""
+    with written_whole(path) as temporary:
+        if path.suffix.lower() == ".csv":
+            frame.write_csv(temporary)
+        else:
+            frame.write_parquet(temporary)
