@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from downslope.engines.metrics import tally
-from downslope.engines.problem import Part, Problem, State
+from downslope.engines.problem import Control, Part, Problem, State
 from downslope.engines.reference import Reference
 from downslope.engines.update import apply_update
-from downslope.errors import NonFiniteError
+from downslope.errors import InputError, NonFiniteError
 from downslope.network import MLP, Loss, loss
 from downslope.rules import SGD, Adam
 from downslope.schedules import InverseTime
@@ -48,14 +48,17 @@ def train(problem, rule, epochs, state=None):
     first = state or start(problem, rule)
     states, records = [first], []
 
-    def keep(state, epoch, record):
+    def keep(state, epoch, ended):
         states.append(state)
         assert epoch == (state.step - 1) // problem.steps_per_epoch
-        assert (record is not None) == (state.step % problem.steps_per_epoch == 0)
-        records.extend([record] if record else [])
-        return True
+        assert len(ended) == (state.step % problem.steps_per_epoch == 0)
+        assert (state.epoch, state.batch) == divmod(state.step, problem.steps_per_epoch)
+        records.extend(ended)
 
-    Reference().advance(problem, rule, first, epochs, keep)
+    steps = epochs * problem.steps_per_epoch - first.step
+    control = Control()
+    Reference().advance(problem, rule, first, steps, control, keep)
+    assert control.cells.tolist() == [0, epochs * problem.steps_per_epoch]
     return states, records
 
 
@@ -142,12 +145,15 @@ def test_states_hold_the_update_and_are_never_written_again():
     problem, rule = make(validation=True), Adam(0.1)
     snapshots = []
 
-    def keep(state, epoch, record):
+    def keep(state, epoch, records):
         snapshots.append((state, state.parameters.copy(), {k: v.copy() for k, v in state.slots.items()}))
-        return True
 
     first = start(problem, rule)
-    Reference().advance(problem, rule, first, 2, keep)
+    Reference().advance(problem, rule, first, 6, Control(), keep)
+    with pytest.raises(ValueError, match="read-only"):
+        first.parameters[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        snapshots[-1][0].slots["m"][0] = 1
     before = first.parameters
     for step, (state, parameters, slots) in enumerate(snapshots, start=1):
         assert state.step == step
@@ -161,13 +167,14 @@ def test_training_stops_when_told_and_goes_on_with_the_same_bits():
     problem, rule = make(validation=True), Adam(0.1)
     states, records = train(problem, rule, 4)
     for at in range(1, 12):
-        kept = []
+        kept, control = [], Control()
 
-        def keep(state, epoch, record, kept=kept, at=at):
-            kept.append((state, record))
-            return state.step != at
+        def keep(state, epoch, ended, kept=kept, at=at, control=control):
+            kept.append((state, ended[0] if ended else None))
+            if state.step == at:
+                control.stop()
 
-        Reference().advance(problem, rule, start(problem, rule), 4, keep)
+        Reference().advance(problem, rule, start(problem, rule), 12, control, keep)
         assert kept[-1][0].step == at
         rest, later = train(problem, rule, 4, kept[-1][0])
         assert np.array_equal(rest[-1].parameters, states[-1].parameters)
@@ -220,7 +227,7 @@ class Forgetful(SGD):
         return self.slots
 
     @staticmethod
-    def update(xp, parameter, gradient, velocity, learning_rate, momentum, nesterov):  # noqa: PLR0917 - the rule's form
+    def update(xp, parameter, gradient, velocity, learning_rate, momentum, nesterov):
         return parameter + velocity * momentum, velocity + learning_rate / (gradient - gradient)
 
 
@@ -239,7 +246,34 @@ def test_what_is_not_finite_stops_before_the_step_is_kept(change, rule, what):
         problem = replace(problem, training=Part(problem.training.inputs, problem.training.targets * 1e6))
     states = []
     with pytest.raises(NonFiniteError, match=rf"^Training stopped at epoch 0 \(step 1\): a {what} is not finite; "):
-        Reference().advance(
-            problem, rule, start(problem, rule), 5, lambda state, *_: bool(states.append(state)) or True
-        )
+        Reference().advance(problem, rule, start(problem, rule), 5, Control(), lambda state, *_: states.append(state))
     assert states == []
+
+
+def test_another_batch_size_in_mid_run_goes_on_with_the_next_epoch():
+    problem, rule = make(rows=10, batch_size=2), SGD(0.1)
+    states, _ = train(problem, rule, 3)
+    numbers = []
+    larger = replace(problem, batch_size=10)
+    Reference().advance(larger, rule, states[-1], 2, Control(), lambda state, first, records: numbers.append(first))
+    assert (states[-1].step, states[-1].epoch) == (15, 3)
+    assert numbers == [3, 4]
+
+
+def test_slots_that_the_settings_do_not_use_are_refused():
+    problem = make()
+    states, _ = train(problem, SGD(0.1), 1)
+    with pytest.raises(InputError, match=r"slots must be those SGD\(.*\) uses: velocity\. Received: none"):
+        Reference().advance(problem, SGD(0.1, momentum=0.5), states[-1], 1, Control(), lambda *_: None)
+
+
+def test_new_slots_are_corrected_for_their_own_start_while_schedules_go_by_the_run():
+    problem, rule = make(), Adam(InverseTime(1.0, decay=0.5))
+    old, _ = train(problem, SGD(0.1), 1)
+    fresh = replace(State.start(old[-1].parameters, rule), step=3, epoch=1, slots_since=3)
+    after = []
+    Reference().advance(problem, rule, fresh, 1, Control(), lambda state, *_: after.append(state))
+    # the first step of fresh Adam slots is the rate for every weight that has a gradient, to a part in epsilon
+    sizes = np.abs(after[0].last_update[after[0].slots["m"] != 0])
+    assert after[0].learning_rate == 1 / (1 + 0.5 * 3)
+    assert sizes == pytest.approx(np.full(len(sizes), after[0].learning_rate), rel=1e-3)

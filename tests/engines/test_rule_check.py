@@ -188,7 +188,7 @@ class Unruly(SGD):
         super().__init__(learning_rate if learning_rate is not None else {}["none"], **settings)
 
 
-def keeps_unused(xp, parameter, gradient, velocity, learning_rate, momentum, nesterov):  # noqa: PLR0917 - its form
+def keeps_unused(xp, parameter, gradient, velocity, learning_rate, momentum, nesterov):
     return parameter - learning_rate * gradient, gradient
 
 

@@ -43,9 +43,7 @@ def test_a_deep_network_is_the_plain_loop(draw):
     dropout=st.sampled_from([0.0, 0.4]),
     seed=st.integers(0, 1000),
 )
-def test_gradients_of_whole_networks(  # noqa: PLR0917 - hypothesis passes them by name
-    widths, activation, loss, rows, dropout, seed
-):
+def test_gradients_of_whole_networks(widths, activation, loss, rows, dropout, seed):
     network = MLP(widths, activation=activation, dropout=dropout, l1=0.01, l2=0.02)
     inputs = Stream(seed, "test").normal((rows, widths[0]))
     targets = (Stream(seed, "targets").uniform((rows, widths[-1])) > 0.5).astype(float)

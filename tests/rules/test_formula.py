@@ -20,7 +20,7 @@ def documented(*formula, where=(), **settings):
     for name, section in sections.items():
         lines += [name, "-" * len(name), *section, ""] if section else []
 
-    def update(xp, parameter, gradient, velocity, learning_rate, momentum):  # noqa: PLR0917 - a formula's own form
+    def update(xp, parameter, gradient, velocity, learning_rate, momentum):
         velocity = momentum * velocity - learning_rate * gradient
         return parameter + velocity, velocity
 

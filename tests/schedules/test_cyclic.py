@@ -56,7 +56,7 @@ def test_cosine_with_restarts_stays_between_final_and_base(steps, period_factor,
     assert schedule(np.array([0, k, 1]))[1] == rate
 
 
-def torch_one_cycle(peak, steps, rising, start_factor, final_factor, shape, k):  # noqa: PLR0917 - the order of the schedule's own settings
+def torch_one_cycle(peak, steps, rising, start_factor, final_factor, shape, k):
     """Compute the rate as PyTorch's OneCycleLR documents it: two phases that end at a fraction of a step."""
     initial, smallest = peak * start_factor, peak * final_factor
     first_end, second_end = rising * steps - 1, steps - 1

@@ -45,19 +45,19 @@ def disturb(monkeypatch):
         class Disturbed(Reference):
             done = False
 
-            def advance(self, problem, rule, state, epochs, keep):
-                def disturbed_keep(state, epoch, record):
+            def advance(self, problem, rule, state, steps, control, keep):
+                def disturbed_keep(state, first, records):
                     if state.step != step or self.done:
-                        return keep(state, epoch, record)
+                        keep(state, first, records)
+                        return
                     self.done = True
                     if not after:
                         action()
-                    going = keep(state, epoch, record)
+                    keep(state, first, records)
                     if after:
                         action()
-                    return going
 
-                super().advance(problem, rule, state, epochs, disturbed_keep)
+                super().advance(problem, rule, state, steps, control, disturbed_keep)
 
         run_module.ENGINES["reference"] = Disturbed
 

@@ -16,7 +16,7 @@ def record(epoch):
 def filled(epochs, kind="classification", *, validation=True):
     history = History(kind, validation=validation)
     for epoch in range(epochs):
-        history.put(epoch, record(epoch))
+        history.extend([epoch], [record(epoch)])
     return history
 
 
@@ -57,17 +57,33 @@ def test_arrays_are_read_only_and_stay_what_they_were():
     with pytest.raises(ValueError, match="read-only"):
         early[0] = 1.0
     for epoch in range(64, 200):
-        history.put(epoch, record(epoch))
+        history.extend([epoch], [record(epoch)])
     assert early.tolist() == list(range(64))
     history.frame().get_column("loss").to_numpy().copy()
 
 
-def test_putting_an_epoch_again_changes_nothing():
+def test_records_take_the_place_of_all_from_the_first_of_them_on():
     history = filled(5)
-    history.put(2, record(2))
-    history.put(4, record(4))
-    assert len(history) == 5
+    history.extend([4], [record(4)])  # the last one again, as after an interruption
     assert history.loss.tolist() == [0, 1, 2, 3, 4]
+    history.extend([], [])
+    assert len(history) == 5
+    history.extend(np.arange(2, 200), np.array([record(epoch) for epoch in range(2, 200)]) + 0.5)
+    assert history.loss[:4].tolist() == [0, 1, 2.5, 3.5]
+    assert len(history) == 200
+    history.extend([1], [record(7)])
+    assert history.loss.tolist() == [0, 7]
+
+
+def test_epochs_need_not_be_all_there():
+    history = filled(2)
+    history.extend([10, 20], [record(10), record(20)])
+    assert history.epoch.tolist() == [0, 1, 10, 20]
+    assert history.row(10)["loss"] == 10
+    assert history.row(-1)["epoch"] == 20
+    assert history.frame()["epoch"].to_list() == [0, 1, 10, 20]
+    with pytest.raises(InputError, match=r"epoch must be one that was recorded\. Received: epoch=11"):
+        history.row(11)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +114,7 @@ def test_repr_and_copies():
     assert repr(filled(0)) == "<History: no epoch yet>"
     assert repr(filled(3)) == "<History: 3 epochs, last loss 2, accuracy 2.125>"
     history = filled(70)
-    for copied in (copy.deepcopy(history), pickle.loads(pickle.dumps(history))):
-        copied.put(70, record(70))
+    for copied in (copy.deepcopy(history), pickle.loads(pickle.dumps(history)), history.copy()):
+        copied.extend([70], [record(70)])
         assert (len(copied), len(history)) == (71, 70)
         assert copied.loss[:70].tolist() == history.loss.tolist()

@@ -32,22 +32,24 @@ def handler():
 
 def test_the_first_ctrl_c_is_a_request_and_is_raised_at_the_end():
     passed = []
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as asked:
-        passed.append(asked())
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt(lambda: passed.append("stop")):
+        passed.append("before")
         press()
-        passed.append(asked())
-    assert passed == [False, True]
+        passed.append("after")
+    assert passed == ["before", "stop", "after"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_without_ctrl_c_nothing_is_raised():
-    with deferred_interrupt() as asked:
-        assert not asked()
+    passed = []
+    with deferred_interrupt(lambda: passed.append("stop")):
+        pass
+    assert passed == []
 
 
 def test_the_second_ctrl_c_interrupts_at_once():
     passed = []
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt(lambda: None):
         press()
         passed.append("first")
         press()
@@ -56,7 +58,7 @@ def test_the_second_ctrl_c_interrupts_at_once():
 
 
 def test_ctrl_c_is_not_lost_when_the_block_fails():
-    with pytest.raises(KeyboardInterrupt) as interrupt, deferred_interrupt():
+    with pytest.raises(KeyboardInterrupt) as interrupt, deferred_interrupt(lambda: None):
         press()
         raise RuntimeError("the block's own")
     assert "the block's own" in str(interrupt.value.__context__)
@@ -64,14 +66,13 @@ def test_ctrl_c_is_not_lost_when_the_block_fails():
 
 def test_a_block_inside_another_shares_the_request():
     passed = []
-    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as outer:
-        with pytest.raises(KeyboardInterrupt), deferred_interrupt() as inner:
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt(lambda: passed.append("outer")):
+        with pytest.raises(KeyboardInterrupt), deferred_interrupt(lambda: passed.append("inner")):
             press()
-            passed.append((inner(), outer()))
-        passed.append(outer())
-        with pytest.raises(KeyboardInterrupt), deferred_interrupt() as inner:
-            passed.append(inner())
-    assert passed == [(True, True), True, True]
+        assert passed == ["outer", "inner"]
+        with pytest.raises(KeyboardInterrupt), deferred_interrupt(lambda: passed.append("later")):
+            passed.append("block")
+    assert passed == ["outer", "inner", "later", "block"]
 
 
 @pytest.mark.parametrize("own", [signal.SIG_IGN, "function"])
@@ -120,14 +121,21 @@ def test_training_in_another_thread():
 def test_a_second_thread_at_one_run_is_noticed():
     run = make()
 
+    refused = []
+
+    def second():
+        with pytest.raises(ds.InputError, match="one call at a time"):
+            run.train(2)
+        refused.append(run.epoch)
+
     def meanwhile(run, epoch):
-        thread = threading.Thread(target=run.train, args=(2,))
+        thread = threading.Thread(target=second)
         thread.start()
         thread.join()
 
-    with pytest.raises(ds.InputError, match="one call at a time"):
-        run.train(50, on_epoch=meanwhile)
-    assert (run.epoch, len(run.history)) == (3, 3)
+    run.train(5, on_epoch=meanwhile)
+    assert refused == [1, 2, 3, 4, 5]
+    assert (run.epoch, len(run.history)) == (5, 5)
 
 
 PROGRAM = """

@@ -30,7 +30,7 @@ def test_every_printed_learning_rate_is_met(printed_runs):
     for name, optimizer, rows in printed_runs:
         for row in rows:
             if "learning_rate" in row:
-                assert optimizer.rate_after(row["epoch"]) == row["learning_rate"], (name, row)
+                assert optimizer.at(max(row["epoch"], 1)).learning_rate == row["learning_rate"], (name, row)
 
 
 def test_the_first_rows_of_the_other_runs_are_met(printed_runs):

@@ -34,7 +34,7 @@ EXPLODING = [
 
 
 @pytest.mark.parametrize(("what", "network", "data", "optimizer", "options", "epoch", "rate"), EXPLODING)
-def test_an_explosion_is_named_and_the_last_finite_state_kept(  # noqa: PLR0917 - the table's columns
+def test_an_explosion_is_named_and_the_last_finite_state_kept(
     bits, what, network, data, optimizer, options, epoch, rate
 ):
     run = ds.Run(network if isinstance(network, ds.Network) else ds.MLP(network), data, optimizer, **options)

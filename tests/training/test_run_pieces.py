@@ -49,7 +49,7 @@ def test_every_rule_in_pieces(bits, rule, dtype):
     st.sampled_from([0.0, 0.5]),
     st.sampled_from(["classification", "regression"]),
 )
-def test_any_pieces(bits, parts, batch_size, validation, dropout, kind):  # noqa: PLR0917 - one draw each
+def test_any_pieces(bits, parts, batch_size, validation, dropout, kind):
     options = {"batch_size": batch_size, "validation": validation, "dropout": dropout, "kind": kind}
     straight, pieces = make(**options), make(**options)
     straight.train(sum(parts))
@@ -178,9 +178,32 @@ def test_training_the_run_in_on_epoch_is_refused_and_leaves_it_whole(bits):
     straight.train(6)
     with pytest.raises(InputError, match="trained by one call at a time"):
         run.train(4, on_epoch=lambda run, epoch: run.train(2))
-    assert (run.epoch, len(run.history)) == (3, 3)  # the inner call's epochs
-    run.train(3)
+    assert (run.epoch, len(run.history)) == (1, 1)
+    run.train(5)
     assert bits(run) == bits(straight)
+
+
+@pytest.mark.parametrize(("every", "called"), [(1, [0, 1, 2, 3, 4, 5, 6]), (3, [0, 3, 6]), (100, [0])])
+def test_on_epoch_every_so_many_epochs_whatever_the_pieces(bits, every, called):
+    straight, run, seen = make(), make(), []
+    straight.train(7)
+
+    def on_epoch(run, epoch):
+        seen.append((epoch, run.epoch, len(run.history)))
+
+    for epochs in (2, 0, 1, 4):
+        run.train(epochs, on_epoch=on_epoch, every=every)
+    assert seen == [(epoch, epoch + 1, epoch + 1) for epoch in called]
+    assert bits(run) == bits(straight)
+
+
+def test_a_copy_has_a_history_of_its_own_and_can_be_trained(bits):
+    straight, run, copies = make(), make(), []
+    straight.train(5)
+    run.train(2, on_epoch=lambda run, epoch: copies.append(copy.copy(run)))
+    copies[0].train(4)
+    assert (run.epoch, len(run.history)) == (2, 2)
+    assert bits(copies[0]) == bits(straight)
 
 
 def test_another_run_may_be_trained_in_on_epoch(bits):

@@ -19,14 +19,12 @@ SHORT = {"accuracy": "acc", "r2": "r2"}
 class Lines:
     """Prints every so many epochs, as they are done."""
 
-    def __init__(self, run: Run, *, as_json: bool, every: int) -> None:
-        self.run, self.as_json, self.every = run, as_json, every
+    def __init__(self, run: Run, *, as_json: bool) -> None:
+        self.run, self.as_json = run, as_json
         self.score = run.history.score_name
 
     def epoch(self, run: Run, epoch: int) -> None:
-        """Print one epoch, if it is its turn: `epoch: 100, acc: 0.443, loss: 1.053, lr: 0.9099181073703367`."""
-        if epoch % self.every:
-            return
+        """Print one epoch: `epoch: 100, acc: 0.443, loss: 1.053, lr: 0.9099181073703367`."""
         row = run.history.row(epoch)
         if self.as_json:
             _print_json(row)

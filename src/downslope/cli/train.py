@@ -152,10 +152,10 @@ def command(
     checks.whole("epochs", epochs)
     writers = _writers(plot, history)
     run = _run(source, options)
-    lines = Lines(run, as_json=as_json, every=every)
+    lines = Lines(run, as_json=as_json)
     started = time.perf_counter()
     try:
-        run.train(epochs, progress=progress, on_epoch=lines.epoch)
+        run.train(epochs, progress=progress, on_epoch=lines.epoch, every=every)
     except NonFiniteError:
         _finish(run, writers, lines, started)
         raise

@@ -11,7 +11,6 @@ from downslope.engines.problem import Part
 from downslope.engines.update import FloatArray
 from downslope.errors import NonFiniteError
 from downslope.network import Loss
-from downslope.rules import Optimizer
 
 __all__ = ["labels", "norm", "score", "stopped", "tally"]
 
@@ -60,14 +59,13 @@ def score(loss: Loss, tallied: FloatArray, part: Part) -> float:
         return float(np.where(constant, math.nan, 1.0 - tallied / spread).mean())
 
 
-def stopped(what: str, epoch: int, step: int, rule: Optimizer) -> NonFiniteError:
+def stopped(what: str, epoch: int, step: int, learning_rate: float) -> NonFiniteError:
     """Return the error for a `what` that is infinite or NaN, with the setting to lower and its value.
 
-    A loss, gradient or slot that is not finite is owed to the update before this step, a weight to the step's own.
+    `learning_rate` is that of the update to which it is owed; NaN where there was none.
     """
-    last = step if what == "weight" else step - 1
-    if last:
-        advice = f"lower learning_rate, which was {rule.rate_after(last):g}"
-    else:
+    if math.isnan(learning_rate):
         advice = "before any update: standardize the data, use smaller initial weights or dtype='float64'"
+    else:
+        advice = f"lower learning_rate, which was {learning_rate:g}"
     return NonFiniteError(f"Training stopped at epoch {epoch} (step {step}): a {what} is not finite; {advice}.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from downslope.network import Loss, Network
 from downslope.rules import Optimizer
 from downslope.streams import Stream
 
-__all__ = ["Engine", "EpochRecord", "Part", "Problem", "Scores", "State", "Totals"]
+__all__ = ["Control", "Engine", "EpochRecord", "Keep", "Part", "Problem", "Scores", "State", "Totals"]
 
 
 class Part(NamedTuple):
@@ -77,13 +78,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over the steps of an epoch that is under way, and the validation scores it began with."""
+    """Sums over the steps of an epoch that is under way, and what held when it began."""
 
     loss: float = 0.0
     tally: FloatArray | float = 0.0
     penalty: float = 0.0
     gradient_norm: float = 0.0
     update_ratio: float = 0.0
+    learning_rate: float = math.nan
     before: Scores | None = None
 
 
@@ -91,20 +93,65 @@ class Totals:
 class State:
     """Everything that changes, as plain arrays: a step makes a new one, so it can be stopped at any moment.
 
-    `parameters` and each slot are flat vectors of one type; `step` counts the updates made; `last_update` is the
-    difference the last one made. No array is ever written into again, so one may be kept without copying it.
+    Attributes
+    ----------
+    parameters, last_update : array
+        Flat vectors of one type: all weights and biases, and the difference the last update made. No array here can
+        be written into, so each may be kept without copying it.
+    slots : dict of arrays
+        One flat vector of the same type for each slot the rule uses.
+    step : int
+        The updates made.
+    epoch, batch : int
+        The epochs complete, and the updates made in the one under way.
+    slots_since : int
+        The step at which the slots were zero: corrections for that start go by the steps since, schedules by `step`.
+    learning_rate : float
+        The rate of the last update; NaN before the first.
+    totals : Totals
+        Of the epoch under way.
     """
 
     parameters: FloatArray
     slots: Slots
     last_update: FloatArray
     step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    slots_since: int = 0
+    learning_rate: float = math.nan
     totals: Totals = field(default_factory=Totals)
+
+    def __post_init__(self) -> None:
+        for array in (self.parameters, self.last_update, *self.slots.values()):
+            array.flags.writeable = False
 
     @classmethod
     def start(cls, parameters: FloatArray, rule: Optimizer) -> State:
         """Return the state before the first update."""
         return cls(parameters, new_slots(rule, parameters), np.zeros_like(parameters))
+
+
+class Control:
+    """Two numbers in shared memory between a run and what executes it, which another thread may use at any time.
+
+    `cells[0]` is not 0 when training is to stop after the step under way; `cells[1]` is the number of steps made.
+    """
+
+    def __init__(self) -> None:
+        self.cells = np.zeros(2, dtype=np.int64)
+
+    def stop(self) -> None:
+        """Ask for a stop after the step under way."""
+        self.cells[0] = 1
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return bool(self.cells[0])
+
+
+Keep: TypeAlias = Callable[[State, int, Sequence[EpochRecord] | NDArray[np.float64]], None]
 
 
 class Engine(Protocol):
@@ -113,18 +160,13 @@ class Engine(Protocol):
     name: str
 
     def advance(
-        self,
-        problem: Problem,
-        rule: Optimizer,
-        state: State,
-        epochs: int,
-        keep: Callable[[State, int, EpochRecord | None], bool],
+        self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
     ) -> None:
-        """Train until `epochs` epochs in all are done.
+        """Make `steps` updates, or as many as are made when `control` asks for a stop.
 
-        After every update `keep(state, epoch, record)` receives the new state, with the epoch's record at the last
-        step of an epoch; training stops when it returns False. Raises NonFiniteError at the first loss, gradient,
-        weight or slot that is not finite, with the state before the failing step the last one kept.
+        As often as the engine likes, and at the end, `keep(state, first, records)` receives the state and the records
+        of the epochs completed since the last call, the first of which is the epoch `first`. Raises NonFiniteError at
+        the first loss, gradient, weight or slot that is not finite, with the state before that step the last one kept.
         """
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.engines.metrics import norm, score, stopped, tally
-from downslope.engines.problem import EpochRecord, Part, Problem, Scores, State, Totals
+from downslope.engines.problem import Control, EpochRecord, Keep, Part, Problem, Scores, State, Totals
 from downslope.engines.update import FloatArray, apply_update
+from downslope.errors import NonFiniteError
 from downslope.rules import Optimizer
 
 __all__ = ["Reference"]
@@ -27,30 +27,26 @@ class Reference:
     name = "reference"
 
     def advance(
-        self,
-        problem: Problem,
-        rule: Optimizer,
-        state: State,
-        epochs: int,
-        keep: Callable[[State, int, EpochRecord | None], bool],
+        self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
     ) -> None:
-        """Train until `epochs` epochs in all are done; see `Engine.advance`."""
-        steps = problem.steps_per_epoch
-        for epoch in range(state.step // steps, epochs):
-            order = problem.order(epoch)
-            for batch in range(state.step % steps, steps):
-                if batch == 0 and problem.validation is not None:
-                    before = self.measure(problem, state.parameters, problem.validation)
-                    state = replace(state, totals=Totals(before=before))
-                rows = slice(batch * problem.batch_size, (batch + 1) * problem.batch_size)
-                part = _rows(problem.training, rows if order is None else order[rows])
-                state = self._step(problem, rule, state, part, epoch)
-                record = None
-                if batch == steps - 1:
-                    record = _record(problem, state.totals, rule.rate_after(epoch * steps))
-                    state = replace(state, totals=Totals())
-                if not keep(state, epoch, record):
-                    return
+        """Make `steps` updates, keeping every one; see `Engine.advance`."""
+        order = problem.order(state.epoch)
+        for _ in range(steps):
+            if control.stopping:
+                return
+            epoch = state.epoch
+            if state.batch == 0:
+                order = problem.order(epoch)
+                state = replace(state, totals=self._begin(problem, rule, state))
+            rows = slice(state.batch * problem.batch_size, (state.batch + 1) * problem.batch_size)
+            state = self._step(problem, rule, state, _rows(problem.training, rows if order is None else order[rows]))
+            control.cells[1] = state.step
+            if state.batch < problem.steps_per_epoch:
+                keep(state, epoch, ())
+            else:
+                record = _record(problem, state.totals)
+                state = replace(state, epoch=epoch + 1, batch=0, totals=Totals())
+                keep(state, epoch, (record,))
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:
         """Return loss and score of `parameters` on a part, without dropout."""
@@ -61,47 +57,70 @@ class Reference:
             penalty = network.penalty(parameters)
         return Scores(total / len(part.inputs) + penalty, score(loss, tally(loss, outputs, part.targets), part))
 
-    def _step(self, problem: Problem, rule: Optimizer, state: State, part: Part, epoch: int) -> State:
+    def _begin(self, problem: Problem, rule: Optimizer, state: State) -> Totals:
+        """Return what holds when an epoch begins: the rate in force, and the validation scores."""
+        rate = state.learning_rate if state.step else float(rule.at(1).learning_rate)
+        held_out = problem.validation
+        before = None if held_out is None else self.measure(problem, state.parameters, held_out)
+        return Totals(learning_rate=rate, before=before)
+
+    def _step(self, problem: Problem, rule: Optimizer, state: State, part: Part) -> State:
         """Return the state after one update, or raise NonFiniteError and leave the old one as it was."""
         network, loss, step, sums = problem.network, problem.loss, state.step + 1, state.totals
+        rate = float(rule.at(step).learning_rate)
+
+        def owed(what: str, to: float) -> NonFiniteError:
+            return stopped(what, state.epoch, step, to)
+
         # Overflow is looked for in the numbers themselves, so NumPy need not warn of it too.
         with np.errstate(all="ignore"):
             outputs, trace = network.forward(state.parameters, part.inputs, dropout=(problem.seed, step))
             total = float(loss.forward(outputs, part.targets).sum(dtype=np.float64))
             penalty = network.penalty(state.parameters)
             if not math.isfinite(total + penalty):
-                raise stopped("loss", epoch, step, rule)
+                raise owed("loss", state.learning_rate)
 
             gradient = np.empty_like(state.parameters)
             network.backward(state.parameters, trace, loss.backward(outputs, part.targets), gradient)
             network.add_penalty_gradient(state.parameters, gradient)
             gradient_norm = norm(gradient)
             if not math.isfinite(gradient_norm):
-                raise stopped("gradient", epoch, step, rule)
+                raise owed("gradient", state.learning_rate)
 
-            parameters, slots = apply_update(rule, step, state.parameters, gradient, state.slots)
+            age = step - state.slots_since
+            parameters, slots = apply_update(rule, step, state.parameters, gradient, state.slots, age)
             if not math.isfinite(norm(parameters)):
-                raise stopped("weight", epoch, step, rule)
+                raise owed("weight", rate)
             for name, slot in slots.items():
                 if not math.isfinite(norm(slot)):  # an infinite average would hold its weight still for ever
-                    raise stopped(f"slot ({name})", epoch, step, rule)
+                    raise owed(f"slot ({name})", state.learning_rate)
             update, weight_norm = parameters - state.parameters, norm(state.parameters)
-            totals = Totals(
+            totals = replace(
+                sums,
                 loss=sums.loss + total,
                 tally=sums.tally + tally(loss, outputs, part.targets),
                 penalty=sums.penalty + penalty,
                 gradient_norm=sums.gradient_norm + gradient_norm,
                 update_ratio=sums.update_ratio + (norm(update) / weight_norm if weight_norm else math.inf),
-                before=sums.before,
             )
-        return State(parameters, slots, update, step, totals)
+        return State(
+            parameters,
+            slots,
+            update,
+            step=step,
+            epoch=state.epoch,
+            batch=state.batch + 1,
+            slots_since=state.slots_since,
+            learning_rate=rate,
+            totals=totals,
+        )
 
 
 def _rows(part: Part, rows: slice | NDArray[np.int64]) -> Part:
     return Part(part.inputs[rows], part.targets[rows])
 
 
-def _record(problem: Problem, totals: Totals, rate: float) -> EpochRecord:
+def _record(problem: Problem, totals: Totals) -> EpochRecord:
     """Return the epoch's row: means over its rows (loss, score) and over its steps (the rest)."""
     steps = problem.steps_per_epoch
     penalty = totals.penalty / steps
@@ -109,7 +128,7 @@ def _record(problem: Problem, totals: Totals, rate: float) -> EpochRecord:
     return EpochRecord(
         loss=totals.loss / problem.rows + penalty,
         score=score(problem.loss, np.asarray(totals.tally), problem.training),
-        learning_rate=rate,
+        learning_rate=totals.learning_rate,
         penalty=penalty,
         gradient_norm=totals.gradient_norm / steps,
         update_ratio=totals.update_ratio / steps,

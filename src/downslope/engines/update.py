@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.engines import vocabulary
-from downslope.errors import RuleError
+from downslope.errors import DownslopeError, InputError, RuleError
 from downslope.rules import Optimizer
 
 __all__ = ["FloatArray", "Slots", "apply_update", "cast_scalars", "new_slots"]
@@ -22,14 +22,19 @@ def new_slots(rule: Optimizer, parameters: FloatArray) -> Slots:
     return {name: np.zeros_like(parameters) for name in rule.slots_in_use()}
 
 
-def cast_scalars(rule: Optimizer, step: int, dtype: np.dtype[Any]) -> list[Any]:
+def cast_scalars(rule: Optimizer, step: int, dtype: np.dtype[Any], age: int | None = None) -> list[Any]:
     """Return the scalars of one step: computed in float64, cast once to the parameters' type; flags stay flags."""
     with np.errstate(all="ignore"):  # 1e300 is infinite in float32
-        return [value if isinstance(value, bool) else dtype.type(value) for value in rule.scalars(step)]
+        return [value if isinstance(value, bool) else dtype.type(value) for value in rule.scalars(step, age)]
 
 
 def apply_update(
-    rule: Optimizer, step: int, parameters: FloatArray, gradient: FloatArray, slots: Slots
+    rule: Optimizer,
+    step: int,
+    parameters: FloatArray,
+    gradient: FloatArray,
+    slots: Slots,
+    age: int | None = None,
 ) -> tuple[FloatArray, Slots]:
     """Return the parameters and slots after one step of `rule`; nothing is changed in place.
 
@@ -43,30 +48,37 @@ def apply_update(
         Of one shape and one type, float32 or float64.
     slots : dict of arrays
         Those of `rule.slots_in_use()`, in the parameters' shape.
+    age : int, optional
+        Which update it is since the slots were zero; left out, `step`.
 
     Raises
     ------
     RuleError
         If the rule's own code fails, or returns other slots than it declares, another type or another shape.
+    InputError
+        If the slots are not those these settings use, or a schedule gives a value that is not legal.
     """
+    used = rule.slots_in_use()
+    if set(slots) != set(used):
+        listed = ", ".join(slots) or "none"
+        raise InputError(f"slots must be those {rule!r} uses: {', '.join(used) or 'none'}. Received: {listed}")
+    name = type(rule).__name__
     try:
+        scalars = cast_scalars(rule, step, parameters.dtype, age)
         with np.errstate(all="ignore"):
-            result = rule.update(
-                vocabulary,
-                parameters,
-                gradient,
-                *(slots.get(name) for name in rule.slots),
-                *cast_scalars(rule, step, parameters.dtype),
-            )
+            taken = [slots.get(slot) for slot in rule.slots]
+            result = rule.update(vocabulary, parameters, gradient, *taken, *scalars)
         values = result if isinstance(result, tuple) else (result,)
         pairs = zip(("parameter", *rule.slots), values, strict=True)
-        after = {name: np.asarray(value) for name, value in pairs if value is not None}
+        after = {slot: np.asarray(value) for slot, value in pairs if value is not None}
+    except DownslopeError:
+        raise
     except Exception as error:  # the rule's own code may raise anything
-        raise RuleError(f"{type(rule).__name__}.update failed: {type(error).__name__}: {error}") from error
-    for name, value in after.items():
+        raise RuleError(f"{name}.update failed: {type(error).__name__}: {error}") from error
+    for slot, value in after.items():
         if value.dtype != parameters.dtype or value.shape != parameters.shape:
             raise RuleError(
-                f"{type(rule).__name__}.update must keep type and shape, {parameters.dtype} {parameters.shape}. "
-                f"Received: {value.dtype} {value.shape} for the new {name}"
+                f"{name}.update must keep type and shape, {parameters.dtype} {parameters.shape}. "
+                f"Received: {value.dtype} {value.shape} for the new {slot}"
             )
     return after.pop("parameter"), after

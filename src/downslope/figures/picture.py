@@ -127,7 +127,7 @@ def _draw_data(page: Page, run: Run) -> None:
 def _results(run: Run) -> str:
     """Return the present state in a line: epochs, loss and score of each part."""
     done = "before training" if not run.step else f"after {run.epoch:,} epoch{'s' * (run.epoch != 1)}"
-    if run.step % run.problem.steps_per_epoch:
+    if run.state.batch:
         done = f"after {run.step:,} steps, in epoch {run.epoch:,}"
     parts = ["training"] if run.problem.validation is None else ["training", "validation"]
     told = [done]

@@ -147,21 +147,27 @@ class Optimizer:
             object.__setattr__(fixed, name, now)
         return fixed
 
-    def rate_after(self, updates: int) -> float:
-        """Return the learning rate in force when `updates` updates have been made.
-
-        This is the rate the last of them used, as the chapter prints it; before the first, the rate of the first.
-        """
-        return float(self.at(max(updates, 1)).learning_rate)
-
     def per_step(self, step: int) -> Mapping[str, float | bool]:
-        """Return what the formula needs besides its settings, in float64; `step` counts updates from 1."""
+        """Return what the formula needs besides its settings, in float64, each by its name.
+
+        `step` is the formulas' t: it counts updates from 1 since the slots were zero. The settings are those of the
+        moment, with every schedule already replaced by its value.
+        """
         return {}
 
-    def scalars(self, step: int) -> tuple[float | bool, ...]:
-        """Return the scalars of one step in the order `update` takes them."""
+    def scalars(self, step: int, age: int | None = None) -> tuple[float | bool, ...]:
+        """Return the scalars of one step in the order `update` takes them.
+
+        Parameters
+        ----------
+        step : int
+            Which update of the run this is, from 1; schedules go by it.
+        age : int, optional
+            Which update it is since the slots were zero, from 1; corrections for that start go by it. Left out: the
+            same, as long as a run keeps its optimizer.
+        """
         now = self.at(step)
-        known = {**now.values(), **now.per_step(step)}
+        known = {**now.values(), **now.per_step(step if age is None else age)}
         for name in self.scalar_names:
             if name not in known:
                 taker = f"{type(self).__name__}.update"

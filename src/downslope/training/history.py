@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from downslope import checks
 from downslope.engines.problem import EpochRecord
@@ -20,7 +21,8 @@ class History:
     """One row an epoch, each number an attribute that gives a float64 array: `history.loss[-1]`.
 
     A row describes the state *before* the epoch's first update, as the chapter prints it. With mini-batches loss and
-    accuracy are means over the epoch's rows, each measured just before the update its batch made.
+    accuracy are means over the epoch's rows, each measured just before the update its batch made. Where the network has
+    dropout, they are measured with it, as training is; the validation part and `Run.evaluate` are measured without.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class History:
         self._columns = {
             name: place for place, name in enumerate(names) if validation or not name.startswith("validation")
         }
-        self._values = np.empty((64, len(names)))
+        self._epochs, self._values = np.empty(64, dtype=np.int64), np.empty((64, len(names)))
         self._length = 0
         self.score_name = score
 
@@ -64,10 +66,9 @@ class History:
 
     def __getattr__(self, name: str) -> NDArray[Any]:
         columns = self.__dict__.get("_columns", {})
-        if name == "epoch":
-            return np.arange(self._length)
-        if name in columns:
-            view = self._values[: self._length, columns[name]]
+        if name == "epoch" or name in columns:
+            whole = self._epochs if name == "epoch" else self._values[:, columns[name]]
+            view = whole[: self._length]
             view.flags.writeable = False
             return view
         hint = " It needs a run with validation=…" if name.startswith("validation") else ""
@@ -77,7 +78,7 @@ class History:
         return [*super().__dir__(), *self.names]
 
     def row(self, epoch: int) -> dict[str, float]:
-        """Return one epoch's numbers by name; −1 is the last.
+        """Return the numbers of the epoch of that number, by name; −1 is the last row, −2 the one before it.
 
         Raises
         ------
@@ -86,9 +87,14 @@ class History:
         """
         if not self._length:
             raise checks.refuse("epoch", "asked for after training: the history is empty", epoch)
-        place = checks.whole("epoch", epoch, at_least=-self._length, at_most=self._length - 1) % self._length
+        last = int(self.epoch[-1])
+        asked = checks.whole("epoch", epoch, at_least=-self._length, at_most=last)
+        place = asked % self._length if asked < 0 else int(np.searchsorted(self.epoch, asked))
+        if asked >= 0 and self.epoch[place] != asked:
+            raise checks.refuse("epoch", "one that was recorded", epoch)
         values = self._values[place]
-        return {"epoch": place, **{name: float(values[column]) for name, column in self._columns.items()}}
+        numbers = {name: float(values[column]) for name, column in self._columns.items()}
+        return {"epoch": int(self._epochs[place]), **numbers}
 
     def frame(self) -> polars.DataFrame:
         """Return everything as a polars data frame."""
@@ -96,12 +102,33 @@ class History:
 
         return pl.DataFrame({name: np.array(getattr(self, name)) for name in self.names})
 
-    def put(self, epoch: int, record: EpochRecord) -> None:
-        """Keep an epoch's record in its place; putting it again changes nothing."""
-        if epoch >= len(self._values):
-            self._values = np.concatenate([self._values, np.empty_like(self._values)])
-        self._values[epoch] = record
-        self._length = max(self._length, epoch + 1)
+    def extend(self, epochs: ArrayLike, records: ArrayLike) -> None:
+        """Keep the records of some epochs, in ascending order; they take the place of all from the first of them on.
+
+        Parameters
+        ----------
+        epochs : array, shape (k,)
+            Their numbers.
+        records : array, shape (k, 8)
+            A row an epoch, in the order of `EpochRecord`.
+        """
+        numbers, rows = np.asarray(epochs, dtype=np.int64), np.asarray(records, dtype=np.float64)
+        if not len(numbers):
+            return
+        start = int(np.searchsorted(self._epochs[: self._length], numbers[0]))
+        end = start + len(numbers)
+        if end > len(self._epochs):
+            more = max(end, 2 * len(self._epochs)) - len(self._epochs)
+            self._epochs = np.concatenate([self._epochs, np.empty(more, dtype=np.int64)])
+            self._values = np.concatenate([self._values, np.empty((more, self._values.shape[1]))])
+        self._epochs[start:end], self._values[start:end] = numbers, rows
+        self._length = end
+
+    def copy(self) -> History:
+        """Return a history of its own with the same rows."""
+        twin = copy.copy(self)
+        twin._epochs, twin._values = self._epochs.copy(), self._values.copy()
+        return twin
 
     def __repr__(self) -> str:
         if not self._length:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from downslope import checks
 from downslope.data import Dataset, split
-from downslope.engines.problem import Engine, EpochRecord, Problem, State
+from downslope.engines.problem import Control, Engine, EpochRecord, Problem, State
 from downslope.engines.reference import Reference
 from downslope.engines.update import FloatArray
 from downslope.errors import InputError
@@ -23,6 +24,8 @@ from downslope.training.preparation import Preparation
 from downslope.training.progress import progress_bar
 
 __all__ = ["Run", "output_width"]
+
+_one_call = threading.Lock()
 
 ENGINES: dict[str, Callable[[], Engine]] = {"reference": Reference}
 
@@ -113,6 +116,11 @@ class Run:
         self._engine = ENGINES[checks.one_of("engine", engine, ENGINES)]()
         skip = data.normals_drawn if self.seed == "chapter" else 0
         self._state = State.start(network.initial_parameters(self.seed, self.dtype, skip), optimizer)
+        self._training = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: a copy has a history of its own, and is not in training."""
+        return {**self.__dict__, "history": self.history.copy(), "_training": False}
 
     def __repr__(self) -> str:
         return f"<Run of {self.network!r} on {self.data.name} with {self.optimizer!r}: {self.epoch} epochs done>"
@@ -125,7 +133,7 @@ class Run:
     @property
     def epoch(self) -> int:
         """How many epochs are complete."""
-        return self._state.step // self.problem.steps_per_epoch
+        return self._state.epoch
 
     @property
     def step(self) -> int:
@@ -143,6 +151,7 @@ class Run:
         *,
         progress: bool | None = None,
         on_epoch: Callable[[Run, int], None] | None = None,
+        every: int = 1,
     ) -> None:
         """Train for so many epochs more; in pieces or at once, the bits are the same.
 
@@ -160,6 +169,9 @@ class Run:
         on_epoch : callable, optional
             Called with this run and the epoch's number when an epoch is done and recorded in the history. It may
             ask the run anything and copy it, but not train it.
+        every : int
+            Call `on_epoch` for the epochs 0, every, 2·every, … only, at least 1. Epochs in between run on without a
+            stop, so a large number is quicker.
 
         Raises
         ------
@@ -169,29 +181,43 @@ class Run:
             If an argument is not legal, or the run is trained by two calls at a time.
         """
         last = self.epoch + checks.whole("epochs", epochs)
+        checks.whole("every", every, at_least=1)
         if progress is not None:
             checks.flag("progress", progress)
         if on_epoch is not None and not callable(on_epoch):
             raise checks.refuse("on_epoch", "a function of the run and the epoch", on_epoch)
-        mine = self._state
-        with deferred_interrupt() as asked, progress_bar(progress, self.epoch, last, self.history) as show:
+        with _one_call:
+            if self._training:
+                raise InputError("a run must be trained by one call at a time. Received: a call of train in another")
+            self._training = True
+        control = Control()
+        try:
+            with (
+                deferred_interrupt(control.stop),
+                progress_bar(progress, self.epoch, last, self.history) as show,
+            ):
+                while self.epoch < last and not control.stopping:
+                    due = -(-self.epoch // every) * every
+                    target = last if on_epoch is None else min(due + 1, last)
+                    self._advance(target, control, show)
+                    if on_epoch is not None and self.epoch == due + 1:
+                        on_epoch(self, due)
+        finally:
+            self._training = False
 
-            def keep(state: State, epoch: int, record: EpochRecord | None) -> bool:
-                nonlocal mine
-                if self._state is not mine:
-                    raise InputError(
-                        "a run must be trained by one call at a time. Received: a call of train in another"
-                    )
-                if record is not None:
-                    self.history.put(epoch, record)
-                self._state = mine = state  # one assignment: whenever this is interrupted, the run is whole
-                if record is not None:
-                    show(epoch + 1)
-                    if on_epoch is not None:
-                        on_epoch(self, epoch)
-                return not asked()
+    def _advance(self, target: int, control: Control, show: Callable[[int], None]) -> None:
+        """Train until `target` epochs are complete, or `control` asks for a stop."""
 
-            self._engine.advance(self.problem, self.optimizer, mine, last, keep)
+        def keep(state: State, first: int, records: Sequence[EpochRecord] | NDArray[np.float64]) -> None:
+            if len(records):
+                self.history.extend(np.arange(first, first + len(records)), records)
+            self._state = state  # one assignment, after the history: whenever this is interrupted, the run is whole
+            if len(records):
+                show(state.epoch)
+
+        state = self._state
+        steps = (target - state.epoch) * self.problem.steps_per_epoch - state.batch
+        self._engine.advance(self.problem, self.optimizer, state, steps, control, keep)
 
     def outputs(self, rows: Any) -> FloatArray:
         """Return the network's raw outputs (logits, or standardized values) for rows as `predict` takes them."""

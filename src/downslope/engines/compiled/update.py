@@ -18,7 +18,14 @@ __all__ = ["fused_update"]
 _LOOPS: dict[tuple[Any, ...], Callable[..., None]] = {}
 
 
-def fused_update(rule: Optimizer, step: int, parameters: FloatArray, gradient: FloatArray, slots: Slots) -> None:
+def fused_update(
+    rule: Optimizer,
+    step: int,
+    parameters: FloatArray,
+    gradient: FloatArray,
+    slots: Slots,
+    age: int | None = None,
+) -> None:
     """Make one step of `rule` in place: parameters and slots are read and written once, in one pass.
 
     Bit-identical to `engines.update.apply_update`, in float32 and float64. All arrays are flat, contiguous and of
@@ -27,7 +34,7 @@ def fused_update(rule: Optimizer, step: int, parameters: FloatArray, gradient: F
     """
     used = rule.slots_in_use()
     loop = _loop(type(rule), used)
-    scalars = cast_scalars(rule, step, parameters.dtype)
+    scalars = cast_scalars(rule, step, parameters.dtype, age)
     try:
         loop(parameters, gradient, *(slots[name] for name in used), *scalars)
     except (NumbaError, AttributeError) as error:
