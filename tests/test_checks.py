@@ -109,9 +109,9 @@ def test_one_of():
     assert checks.one_of("loss", "mse", iter(["mse", "hinge"])) == "mse"
     rule = "loss must be one of mse, hinge. Received: loss="
     assert message(checks.one_of, "loss", "hnge", ["mse", "hinge"]) == rule + "'hnge'. Did you mean 'hinge'?"
-    assert message(checks.one_of, "loss", "zzz", ["mse", "hinge"]) == rule + "'zzz'."
-    assert message(checks.one_of, "loss", 3, ["mse", "hinge"]) == rule + "3."
-    assert message(checks.one_of, "loss", None, {"mse": 1, "hinge": 2}) == rule + "None."
+    assert message(checks.one_of, "loss", "zzz", ["mse", "hinge"]) == rule + "'zzz'"
+    assert message(checks.one_of, "loss", 3, ["mse", "hinge"]) == rule + "3"
+    assert message(checks.one_of, "loss", None, {"mse": 1, "hinge": 2}) == rule + "None"
 
 
 def test_errors_are_also_the_errors_python_users_expect():

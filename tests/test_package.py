@@ -39,6 +39,15 @@ def _public(module_name):
             yield f"{module_name}.{name}", value
 
 
+def _defines(module):
+    """Whether a module defines public functions or classes of its own, which then belong into its __all__."""
+    return any(
+        (inspect.isclass(value) or inspect.isfunction(value)) and value.__module__ == module.__name__
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+    )
+
+
 def _members(value):
     """Yield the public methods and properties a class defines itself."""
     for name, member in vars(value).items():
@@ -65,6 +74,8 @@ def test_every_public_name_is_documented(module_name):
 def test_every_module_says_what_it_is_and_names_only_what_it_has(module_name):
     module = importlib.import_module(module_name)
     assert (module.__doc__ or "").strip()
+    private = module_name.split(".")[-1].startswith("_")
+    assert private or "__all__" in vars(module) or not _defines(module)
     for name in getattr(module, "__all__", []):
         assert hasattr(module, name), f"{module_name}.__all__ names {name}, which is not there"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from downslope.errors import InputError
 
-__all__ = ["Interval", "flag", "one_of", "real", "refuse", "whole"]
+__all__ = ["Interval", "did_you_mean", "flag", "one_of", "real", "refuse", "whole"]
 
 
 def refuse(name: str, rule: str, value: Any) -> InputError:
@@ -94,9 +94,13 @@ def one_of(name: str, value: Any, options: Iterable[str]) -> str:
     known = list(options)
     if isinstance(value, str) and value in known:
         return value
+    listed = ", ".join(known)
+    raise InputError(f"{name} must be one of {listed}. Received: {name}={value!r}{did_you_mean(value, known)}")
+
+
+def did_you_mean(value: Any, known: Iterable[str]) -> str:
+    """Return ". Did you mean 'adam'?" for the nearest of the known names, or "" where none is near."""
     import difflib
 
-    near = difflib.get_close_matches(str(value), known, n=1) if isinstance(value, str) else []
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    listed = ", ".join(known)
-    raise InputError(f"{name} must be one of {listed}. Received: {name}={value!r}.{hint}")
+    near = difflib.get_close_matches(value, known, n=1) if isinstance(value, str) else []
+    return f". Did you mean {near[0]!r}?" if near else ""

@@ -269,7 +269,7 @@ def test_ctrl_c_keeps_and_draws_what_there_is(tmp_path):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in err
-    stopped = int(re.search(r"Stopped by Ctrl-C after epoch (\d+)", err).group(1))
+    stopped = int(re.search(r"Stopped by Ctrl-C with (\d+) epochs done", err).group(1))
     assert (tmp_path / "p.png").exists()
     history = pl.read_csv(tmp_path / "h.csv")
     assert len(history) == stopped
@@ -316,3 +316,32 @@ def test_progress_goes_to_a_terminal_on_stderr_and_the_lines_to_stdout():
     assert [line.split(",")[0] for line in out.splitlines()] == ["epoch: 0", "epoch: 100", "epoch: 200", "epoch: 300"]
     assert b"400/400" in shown
     assert b"After 400 epochs" in shown
+
+
+def test_a_folder_with_a_data_sets_name_does_not_hide_the_set(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("spiral").mkdir()
+    assert command("train spiral --epochs 1").status == 0
+    Path("mine").mkdir()
+    printed = command("train mine --target y")
+    assert (printed.status, printed.err) == (2, "downslope: a table must be a file. Received: 'mine', a folder\n")
+
+
+def test_a_loss_for_numbers_says_what_the_target_is(command, tmp_path):
+    """Whole prices with few different values look like classes; --loss mse says they are numbers."""
+    rows = "\n".join(f"{i},{100 * (i % 5)}" for i in range(30))
+    (tmp_path / "HOUSES.CSV").write_text(f"size,price\n{rows}\n")
+    (tmp_path / "OTHER.CSV").write_text("price,size\n200,1\n100,2\n")
+    houses, validation = tmp_path / "HOUSES.CSV", ("--validation", tmp_path / "OTHER.CSV")
+    assert "val_acc: " in command("train --target price --epochs 1", houses, *validation).out
+    assert "val_r2: " in command("train --target price --epochs 1 --loss mse", houses, *validation).out
+    refused = command("train --target price --kind classification --loss mse", houses)
+    assert refused.status == 2
+    assert "with kind='regression' its target is read the other way" in refused.err
+
+
+def test_no_setting_of_a_rule_collides_with_an_option_of_the_command():
+    from downslope.cli.train import command as train
+
+    flags = [flag for parameter in train.params for flag in (*parameter.opts, *parameter.secondary_opts)]
+    assert sorted(flags) == sorted(set(flags))

@@ -32,7 +32,7 @@ def test_settings_are_passed_on() -> None:
     ("name", "options", "said"),
     [
         ("spirl", {}, r"a path to a \.csv, \.tsv, \.parquet file\. Received: 'spirl'\. Did you mean 'spiral'\?"),
-        ("zzz", {}, r"Received: 'zzz'\.$"),
+        ("zzz", {}, r"Received: 'zzz'$"),
         (3, {}, "Received: 3"),
         ("xor", {"classes": 3}, "only what it takes: samples, noise, seed. Received: classes=3"),
         ("iris", {"seed": 1}, "only what it takes: no settings. Received: seed=1"),

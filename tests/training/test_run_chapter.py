@@ -3,13 +3,13 @@ import pytest
 
 import downslope as ds
 
-# How many rows from the first on are met digit by digit. These runs are chaotic: one rounding that differs in exp or in
-# a matrix product leads elsewhere, so that no later row of them can be asked for.
+# How many rows from the first on are asked for digit by digit. All but one of these runs are chaotic: one rounding that
+# differs in exp or in a matrix product leads elsewhere, so that no later row can be asked for on every processor.
 ROWS_MET = {
     "sgd_lr_0.85": 2,
     "sgd_decay_1e-2": 17,
-    "sgd_decay_1e-3": 3,
-    "sgd_momentum_0.5": 3,
+    "sgd_decay_1e-3": 2,
+    "sgd_momentum_0.5": 2,
     "sgd_momentum_0.9": 2,
     "adagrad": 1,
     "rmsprop": 2,

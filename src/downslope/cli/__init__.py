@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         status = _say(_sentence(error), 2)
     except click.exceptions.Abort:
-        status = _say("Stopped.", 130)
+        status = 130  # the command has said what it kept
     except NonFiniteError as error:
         status = _say(str(error), 1)
     except (InputError, MissingExtraError, RuleError) as error:

@@ -11,7 +11,7 @@ import click
 
 from downslope.training import Run
 
-__all__ = ["Lines", "print_list"]
+__all__ = ["Lines", "print_list", "shown"]
 
 SHORT = {"accuracy": "acc", "r2": "r2"}
 
@@ -55,6 +55,11 @@ def print_list(title: str, entries: Sequence[tuple[str, str]]) -> None:
     with formatter.section(title):
         formatter.write_dl(entries)
     click.echo(formatter.getvalue().rstrip("\n"))
+
+
+def shown(default: float | bool) -> str:
+    """Return a setting's default as help and lists show it."""
+    return str(default) if isinstance(default, bool) else f"{default:g}"
 
 
 def _loss(value: float) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
+from downslope.cli.lines import shown
 from downslope.errors import InputError
 from downslope.rules import RULES, Optimizer, Setting, rule
 
@@ -74,16 +75,20 @@ def rule_options(function: Any) -> Any:
 
 def _help(records: Mapping[str, Setting]) -> str:
     """Return the meanings, legal values and defaults of a setting that several rules share."""
-    meanings: dict[str, list[str]] = defaultdict(list)
-    defaults: dict[str, list[str]] = defaultdict(list)
-    for name, record in records.items():
-        meanings[record.meaning].append(name)
-        defaults[f"{record.default:g}" if record.kind is not bool else str(record.default)].append(name)
-    first = next(iter(records.values()))
+    meanings = _groups((record.meaning, name) for name, record in records.items())
+    legal = _groups((record.legal, name) for name, record in records.items() if record.kind is not bool)
+    defaults = _groups((shown(record.default), name) for name, record in records.items())
     meaning = max(meanings, key=lambda text: len(meanings[text]))
-    legal = "" if first.kind is bool else f"; {first.legal}"
+    intervals = list(legal) if len(legal) <= 1 else [f"{text} ({', '.join(names)})" for text, names in legal.items()]
     listed = "; ".join(f"{value} ({', '.join(names)})" for value, names in defaults.items())
-    return f"{meaning[0].upper()}{meaning[1:]}{legal}. Default: {listed}."
+    return f"{'; '.join([meaning[0].upper() + meaning[1:], *intervals])}. Default: {listed}."
+
+
+def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for text, name in pairs:
+        groups[text].append(name)
+    return groups
 
 
 def optimizer_from(

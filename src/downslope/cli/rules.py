@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from downslope.cli.lines import print_list
+from downslope.cli.lines import print_list, shown
 from downslope.rules import RULES, Optimizer, Setting, rule
 
 __all__ = ["command"]
@@ -32,10 +32,9 @@ def command(name: str | None) -> None:
 
 
 def _told(record: Setting) -> str:
-    default = f"{record.default:g}" if record.kind is not bool else str(record.default)
     unit = f" {record.unit}" if record.unit else ""
     varies = " May follow a schedule." if record.scheduled else ""
-    return f"{default}{unit} by default; {record.legal}: {record.meaning}.{varies}"
+    return f"{shown(record.default)}{unit} by default; {record.legal}: {record.meaning}.{varies}"
 
 
 def _summary(chosen: type[Optimizer]) -> str:

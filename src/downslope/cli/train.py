@@ -14,7 +14,7 @@ from downslope import checks
 from downslope.cli.lines import Lines
 from downslope.cli.options import Number, SectionedCommand, optimizer_from, option, rule_options
 from downslope.cli.tables import TABLES, write_table
-from downslope.data import Dataset, named, read
+from downslope.data import SETS, Dataset, named, read
 from downslope.data.sources import ENDINGS
 from downslope.errors import InputError, NonFiniteError
 from downslope.files import place
@@ -160,7 +160,7 @@ def command(
         _finish(run, writers, lines, started)
         raise
     except KeyboardInterrupt:
-        click.echo(f"Stopped by Ctrl-C after epoch {run.epoch}.", err=True)
+        click.echo(f"Stopped by Ctrl-C with {run.epoch} epochs done.", err=True)
         _finish(run, writers, lines, started)
         raise
     _finish(run, writers, lines, started)
@@ -182,8 +182,8 @@ def _run(source: str, options: dict[str, Any]) -> Run:
         initial_weights=options["initial_weights"],
     )
     validation = options["validation"]
-    if isinstance(validation, str) and validation.endswith(ENDINGS):
-        validation = read(validation, list(data.target), kind=data.kind, features=data.features)
+    if isinstance(validation, str) and _is_table(validation):
+        validation = read(validation, list(data.target), kind=data.kind, features=data.features, classes=data.classes)
     return Run(
         network,
         data,
@@ -202,17 +202,24 @@ def _data(source: str, options: dict[str, Any]) -> Dataset:
     if options["data_seed"] is not None:
         generated["seed"] = options["data_seed"]
     for_tables = {name: list(options[name]) for name in ("target", "drop") if options[name]}
-    if source.lower().endswith(ENDINGS) or Path(source).exists():
+    if _is_table(source):
         if generated:
             name = next(iter(generated))
             raise InputError(f"{name} is for generated sets, not for a table. Received: {name}={generated[name]!r}")
         if not for_tables.get("target"):
             raise InputError(f"--target must name the column of {Path(source).name} to predict. Received: none")
-        return read(source, for_tables["target"], kind=options["kind"], drop=for_tables.get("drop", ()))
+        # A loss for numbers says what the target is, where --kind does not.
+        kind = options["kind"] or (LOSSES[options["loss"]].kind if options["loss"] else None)
+        return read(source, for_tables["target"], kind=kind, drop=for_tables.get("drop", ()))
     if for_tables or options["kind"]:
         name = next(iter(for_tables), "kind")
         raise InputError(f"--{name} is for tables: {source!r} is no .csv, .tsv or .parquet file. Received: --{name}")
     return named(source, **generated)
+
+
+def _is_table(source: str) -> bool:
+    """Whether a source is a file: by its ending, or because it is there and no data set has its name."""
+    return source.lower().endswith(ENDINGS) or (source not in SETS and Path(source).exists())
 
 
 def _layers(text: str) -> list[int]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from downslope import checks
 from downslope.data import generated, sklearn_sets
 from downslope.data.dataset import Dataset
 from downslope.data.sources import ENDINGS
@@ -69,11 +69,9 @@ def named(name: str, **options: Any) -> Dataset:
         If there is no such set, or it does not take one of the settings.
     """
     if not isinstance(name, str) or name not in SETS:
-        near = difflib.get_close_matches(name, SETS, n=1) if isinstance(name, str) else []
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
             f"data must be one of {', '.join(SETS)}, or a path to a {', '.join(ENDINGS)} file. "
-            f"Received: {name!r}.{hint}"
+            f"Received: {name!r}{checks.did_you_mean(name, SETS)}"
         )
     entry = SETS[name]
     for option, value in options.items():

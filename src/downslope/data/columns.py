@@ -75,13 +75,16 @@ def to_numbers(column: Column, comma: bool = False) -> Floats:
     return result
 
 
-def to_labels(column: Column) -> tuple[Labels, tuple[str, ...]]:
+def to_labels(column: Column, expected: Sequence[str] | None = None) -> tuple[Labels, tuple[str, ...]]:
     """Return label numbers and the class names: whole numbers in their order, other text in alphabetical order.
+
+    With `expected` class names the labels count in their order, and not all of them need to occur.
 
     Raises
     ------
     InputError
-        At the first blank or fractional number, or if there are not at least two classes with rows to share.
+        At the first blank or fractional number, or if there are not at least two classes with rows to share; with
+        expected names, at the first other name.
     """
     if column.text is not None:
         labels, classes = _text_labels(column, column.text)
@@ -96,6 +99,13 @@ def to_labels(column: Column) -> tuple[Labels, tuple[str, ...]]:
             values = values.astype(np.int64)
         distinct, inverse = np.unique(values, return_inverse=True)
         labels, classes = inverse.astype(np.int64), tuple(str(value) for value in distinct.tolist())
+    if expected is not None:
+        if unknown := [name for name in classes if name not in expected]:
+            row = int((labels == classes.index(unknown[0])).argmax())
+            listed = ", ".join(expected[:12]) + (f" and {len(expected) - 12} more" if len(expected) > 12 else "")
+            raise column.refuse(f"hold only the classes {listed}", row, repr(unknown[0]))
+        places = np.array([list(expected).index(name) for name in classes], dtype=np.int64)
+        return places[labels], tuple(expected)
     if len(classes) < 2:
         raise InputError(
             f"column {column.name!r} must name at least two classes. Received: {classes[0]!r} in every row"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 import os
 from collections.abc import Sequence
@@ -83,10 +82,9 @@ class Source:
         missing = sorted(set(names) - set(columns), key=list(names).index)
         if not missing:
             return
-        near = difflib.get_close_matches(missing[0], columns, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = checks.did_you_mean(missing[0], columns)
         listed = ", ".join(map(repr, columns[:12])) + (f" and {len(columns) - 12} more" if len(columns) > 12 else "")
-        raise InputError(f"{what} must be a column of {self.name}: {listed}. Received: {missing[0]!r}.{hint}")
+        raise InputError(f"{what} must be a column of {self.name}: {listed}. Received: {missing[0]!r}{hint}")
 
     def column(self, name: str) -> Column:
         """Return one column.
@@ -233,5 +231,4 @@ def _similar(path: Path) -> str:
         there = [entry.name for entry in path.parent.iterdir() if entry.suffix.lower() in ENDINGS]
     except OSError:
         return ""
-    near = difflib.get_close_matches(path.name, there, n=1)
-    return f". Did you mean {near[0]!r}?" if near else ""
+    return checks.did_you_mean(path.name, there)

@@ -32,6 +32,7 @@ def read(
     features: Sequence[str] | None = None,
     drop: Sequence[str] = (),
     delimiter: str | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Dataset:
     """Read a table as a data set.
 
@@ -54,6 +55,9 @@ def read(
         Columns to leave out, such as an identifier.
     delimiter : str or None
         What separates the fields of a text file; None finds out (comma, semicolon, tab or bar).
+    classes : sequence of str or None
+        The class names to expect, such as those of the data a network was trained on: labels count in their order,
+        not all need to occur, and others are refused. None finds them in the table.
 
     Returns
     -------
@@ -87,13 +91,14 @@ def read(
     if not targets or not chosen:
         missing = "column to predict" if not targets else f"column to learn from beside {', '.join(targets)}"
         raise InputError(f"{source.name} must have at least one {missing}. Received: {_columns(source)}")
-    kind = _kind(source, targets, kind)
+    kind = "classification" if classes is not None else _kind(source, targets, kind)
     comma = decimal_comma(source, chosen + targets if kind == "regression" else chosen)
     inputs = np.column_stack([to_numbers(source.column(name), comma) for name in chosen])
     if kind == "classification":
-        values, classes = to_labels(source.column(targets[0]))
-        _warn_constant(chosen, inputs)
-        return Dataset(_title(table), inputs, values, tuple(chosen), classes, tuple(targets), standardize=True)
+        values, named = to_labels(source.column(targets[0]), classes)
+        if classes is None:  # else these are not rows to learn from
+            _warn_constant(chosen, inputs)
+        return Dataset(_title(table), inputs, values, tuple(chosen), named, tuple(targets), standardize=True)
     outputs = np.column_stack([to_numbers(source.column(name), comma) for name in targets])
     _warn_constant(chosen + targets, np.column_stack([inputs, outputs]))
     return Dataset(_title(table), inputs, outputs, tuple(chosen), None, tuple(targets), standardize=True)

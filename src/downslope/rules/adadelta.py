@@ -12,7 +12,7 @@ __all__ = ["Adadelta"]
 
 
 class Adadelta(Optimizer):
-    """Adadelta: steps in the parameters' own units, from the ratio of two moving averages.
+    """Steps in the parameters' own units, from the ratio of two moving averages.
 
     Formula
     -------

@@ -11,7 +11,7 @@ __all__ = ["Adagrad"]
 
 
 class Adagrad(Optimizer):
-    """AdaGrad: steps divided by the root of all squared gradients so far.
+    """Steps divided by the root of all squared gradients so far.
 
     Formula
     -------

@@ -13,7 +13,7 @@ __all__ = ["Adam"]
 
 
 class Adam(Optimizer):
-    """Adam: adaptive moment estimation.
+    """Momentum and RMSprop together, both corrected for their start at zero.
 
     Formula
     -------

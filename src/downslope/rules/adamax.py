@@ -13,7 +13,7 @@ __all__ = ["Adamax"]
 
 
 class Adamax(Optimizer):
-    """Adamax: Adam on the infinity norm.
+    """Adam on the infinity norm.
 
     Formula
     -------

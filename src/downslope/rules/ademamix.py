@@ -13,7 +13,7 @@ __all__ = ["AdEMAMix"]
 
 
 class AdEMAMix(Optimizer):
-    """AdEMAMix: a mixture of a fast and a slow moving average of the gradient.
+    """A mixture of a fast and a slow moving average of the gradient.
 
     Formula
     -------

@@ -12,7 +12,7 @@ __all__ = ["Lion"]
 
 
 class Lion(Optimizer):
-    """Lion: evolved sign momentum.
+    """Steps of one size, by the sign of a mixture of momentum and gradient (evolved sign momentum).
 
     Formula
     -------

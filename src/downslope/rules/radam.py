@@ -14,7 +14,7 @@ __all__ = ["RAdam"]
 
 
 class RAdam(Optimizer):
-    """Rectified Adam.
+    """Adam that trusts its denominator only once enough gradients were seen (rectified Adam).
 
     Formula
     -------

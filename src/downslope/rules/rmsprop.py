@@ -12,7 +12,7 @@ __all__ = ["RMSprop"]
 
 
 class RMSprop(Optimizer):
-    """RMSprop, optionally centred and with momentum.
+    """Steps divided by the root of a moving average of squared gradients, optionally centred and with momentum.
 
     Formula
     -------

@@ -313,7 +313,10 @@ def _fitting_loss(loss: str | Loss | None, data: Dataset) -> Loss:
         loss = "cross-entropy" if data.kind == "classification" else "mse"
     chosen = loss if isinstance(loss, Loss) else loss_named(loss)
     if chosen.kind != data.kind:
-        raise InputError(f"loss must be one for {data.kind}, as {data.name} needs. Received: loss={chosen.name!r}")
+        other = f"; with kind={chosen.kind!r} its target is read the other way" if data.seed is None else ""
+        raise InputError(
+            f"loss must be one for {data.kind}, as {data.name} needs{other}. Received: loss={chosen.name!r}"
+        )
     if chosen.name == "bce" and data.classes is not None and len(data.classes) != 2:
         raise InputError(f"loss 'bce' must have exactly 2 classes. Received: {len(data.classes)} in {data.name}")
     return chosen
