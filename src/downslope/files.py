@@ -37,7 +37,11 @@ def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
         raise checks.refuse(name, "a file, not a directory", str(path))
     if not path.parent.is_dir():
         raise checks.refuse(name, "a file in a directory that exists", str(path))
-    return path
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise InputError(f"{path} could not be written: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A data set from two arrays."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from downslope.data import arrays
@@ -32,6 +33,14 @@ def test_targets_decide_the_kind(targets, kind, classes):
     assert data.standardize
 
 
+def test_a_data_frame_keeps_its_names_and_text_stays_labels():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 1.5, 0.0, 2.0]})
+    data = arrays(frame, [str(i % 2) + ".5" for i in range(4)])
+    assert (data.features, data.classes) == (("a", "b"), ("0.5", "1.5"))
+    assert arrays(frame, np.array([b"x", b"y", b"x", b"y"])).classes == ("x", "y")
+    assert arrays(frame, pd.Series(["x", "y", "x", "y"])).classes == ("x", "y")
+
+
 def test_one_dimension_is_one_column_and_names_can_be_given():
     data = arrays([1.0, 2.0, 4.0], [1.5, 2.5, 3.0], features=["size"])
     assert (data.inputs.shape, data.features, data.target) == ((3, 1), ("size",), ("target",))
@@ -56,6 +65,10 @@ def test_whole_numbers_are_numbers_when_asked():
         (X, [1, 2] * 3, {"features": ["a", "a"]}, "features must differ from one another"),
         (X, [1, 2] * 3, {"features": ["a", "target"]}, "features must differ from one another and from 'target'"),
         (X, [1, 2] * 3, {"kind": "ranking"}, "kind must be one of"),
+        (X, np.array(["a", None] * 3, dtype=object), {}, "column 'target' must hold a value in every row.* in row 2"),
+        (X, np.array(["a", np.nan] * 3, dtype=object), {}, "column 'target' must hold a value in every row.* in row 2"),
+        (X, np.ma.masked_array([1, 2] * 3, [0, 1] * 3), {}, "targets must have no masked values"),
+        (X, [1, 2] * 3, {"features": "ab"}, "features must be a list of names. Received: features='ab'"),
         (X, [0.5] * 5 + [1.0], {"kind": "classification"}, "must hold labels"),
     ],
 )

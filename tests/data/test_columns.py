@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from downslope.data.columns import decimal_comma, infer_kind, to_labels, to_numbers
+from downslope.data.columns import decimal_comma, infer_kind, look_like_numbers, to_labels, to_numbers
 from downslope.data.sources import Column, Source
 from downslope.errors import InputError
 
@@ -174,7 +174,7 @@ def test_labels_come_back_as_their_text(values: list[str]) -> None:
         (["x", None, "y"], "must hold a value in every row .* Received: a blank in row 2"),
         (["x", " ", "y"], "Received: a blank in row 2"),
         ([1, None, 2], "Received: a blank in row 2"),
-        (["x", "x"], "column 'a' must name at least two classes. Received: 'x' in every row"),
+        (["x", "x"], "column 'a' of the table must name at least two classes. Received: 'x' in every row"),
         (["x", "y", "z"], "must give several rows the same class. Received: 3 classes in 3 rows"),
         ([1.0, 1.5, 1.0], r"must hold labels \(text, truth values or whole numbers\). Received: 1.5 in row 2"),
         ([1.0, float("nan"), 1.0], "must hold labels .* Received: nan in row 2"),
@@ -190,7 +190,8 @@ def test_labels_that_cannot_be_learned_are_refused(values: list[Any], said: str)
     [
         (["x", "y", "x"], "classification"),
         (["1", "2", "1"], "classification"),
-        (["1.0", "2.0", "1.0"], "regression"),
+        (["1.0", "2.0", "1.0"], "classification"),
+        (["1.0", "2.5", "1.0"], "regression"),
         (["1,5", "2,5", "1,5"], "regression"),
         ([str(i % 20) for i in range(40)], "classification"),
         ([str(i % 21) for i in range(42)], "regression"),
@@ -202,10 +203,34 @@ def test_labels_that_cannot_be_learned_are_refused(values: list[Any], said: str)
         ([1, 2, 1], "classification"),
         ([i % 20 for i in range(40)], "classification"),
         ([i % 21 for i in range(42)], "regression"),
-        ([1.0, 2.0, 1.0], "regression"),
+        ([1.0, 2.0, 1.0], "classification"),
+        ([1.0, 2.5, 1.0], "regression"),
         ([True, False, True], "classification"),
         ([1, None, 2, 1], "classification"),
     ],
 )
 def test_the_kind_of_task_follows_the_target(values: list[Any], kind: str) -> None:
     assert infer_kind(column(values)) == kind
+
+
+def test_whole_numbers_with_a_point_are_the_classes_they_mean() -> None:
+    for values in (["1.0", "0.0", "1.0"], ["1", "0.0", "1"], [1.0, 0.0, 1.0], [1, 0, 1]):
+        labels, classes = to_labels(column(values))
+        assert (labels.tolist(), classes) == ([1, 0, 1], ("0", "1"))
+
+
+@pytest.mark.parametrize(
+    ("classes", "like"),
+    [
+        (("1", "2", "30"), None),
+        (("a", "b"), None),
+        (("1.234,50", "2.000,00", "7,5"), "1.234,50"),
+        (("7%", "8%", "9%", "NA"), "7%"),
+        (("2024-01-07", "2024-01-08", "2024-01-09"), "2024-01-07"),
+        (("007", "008"), None),
+        (("class 1", "class 2", "class 3"), None),
+        (("1.5", "2.5", "3.5", "NA"), "1.5"),
+    ],
+)
+def test_labels_that_look_like_numbers_are_noticed(classes: tuple[str, ...], like: str | None) -> None:
+    assert look_like_numbers(classes) == like

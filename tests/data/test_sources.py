@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from downslope.data.columns import to_numbers
 from downslope.data.sources import open_table
 from downslope.data.tables import read
 from downslope.errors import InputError
@@ -138,7 +140,9 @@ def test_python_objects_in_pandas() -> None:
     assert found.to_list() == ["True", None, "3"]
     with pytest.raises(InputError, match=r"column 'b' must hold numbers or text. Received: \[2\] \(list\) in row 2"):
         table.column("b")
-    with pytest.raises(InputError, match=r"column 'c' must hold numbers. Received: 'x' in row 3"):
+    with pytest.raises(
+        InputError, match=r"column 'c' must hold numbers, or be left out with drop. Received: 'x' in row 3"
+    ):
         read(pd.DataFrame({"c": [1, 10**30, "x"], "y": ["p", "p", "q"]}), "y")
     with pytest.raises(InputError, match=rf"whole numbers of at most .* Received: {10**30} in row 2"):
         read(pd.DataFrame({"c": [1, 10**30, 2], "y": ["p", "p", "q"]}), "y")
@@ -156,3 +160,17 @@ def test_places_are_lines_in_text_and_rows_elsewhere(write: Callable[..., Path])
     pl.DataFrame(COLUMNS | {"b": [1.0, None, 2.0]}).write_parquet(parquet)
     with pytest.raises(InputError, match=r"Received: a blank in row 2 of wine\.parquet"):
         read(parquet, "class")
+
+
+def test_decimals_and_very_long_integers_are_read_as_numbers() -> None:
+    frame = pl.DataFrame({"a": [Decimal("1.25"), Decimal("2.5"), Decimal("3.75")], "b": [1, 2, 3]}).cast(
+        {"b": pl.Int128}
+    )
+    source = open_table(frame)
+    assert [to_numbers(source.column(name)).tolist() for name in "ab"] == [[1.25, 2.5, 3.75], [1, 2, 3]]
+
+
+def test_a_column_of_blanks_alone_is_said_to_be_blank() -> None:
+    source = open_table(pl.DataFrame({"a": [None, None], "b": [1, 2]}))
+    with pytest.raises(InputError, match=r"column 'a' must hold a value in every row\. Received: a blank in row 1"):
+        source.column("a")

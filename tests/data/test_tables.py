@@ -75,7 +75,10 @@ def test_columns_take_their_parts(
             "target must be one column for classification. Received: a, b",
         ),
         ({"target": "class", "kind": "regression"}, "column 'class' must hold numbers. Received: 'x' on line 2"),
-        ({"target": "id", "kind": "classification"}, "column 'class' must hold numbers. Received: 'x' on line 2"),
+        (
+            {"target": "id", "kind": "classification"},
+            "column 'class' must hold numbers, or be left out with drop. Received: 'x' on line 2",
+        ),
         ({"target": "class", "delimiter": ";"}, "target must be a column of wine.csv: 'id,a,b,class'"),
     ],
 )

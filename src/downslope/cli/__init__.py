@@ -23,7 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.showwarning = _show_warning
     try:
         status = downslope.main(arguments, prog_name="downslope", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         status = 0
@@ -49,7 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _say(sentence: str, status: int) -> int:
-    print(f"downslope: {' '.join(sentence.split())}", file=sys.stderr)  # noqa: T201 - this is the command's own output
+    from downslope.cli.lines import tell
+
+    tell(f"downslope: {' '.join(sentence.split())}")
     return status
 
 
@@ -61,4 +64,4 @@ def _sentence(error: object) -> str:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"downslope: warning: {message}", file=sys.stderr)  # noqa: T201 - this is the command's own output
+    _say(f"warning: {message}", 0)

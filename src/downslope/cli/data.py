@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from downslope import checks
-from downslope.cli.lines import print_list
+from downslope.cli.lines import print_list, say, tell
 from downslope.cli.tables import TABLES, write_table
 from downslope.data import SETS, named
+from downslope.errors import InputError
 from downslope.files import place
 
 __all__ = ["command"]
@@ -24,24 +24,24 @@ def command(name: str | None, path: str | None) -> None:
     """
     if name is None:
         if path is not None:
-            raise checks.refuse("name", f"given with --write: one of {', '.join(SETS)}", None)
+            raise InputError(f"--write must follow the name of a data set: {', '.join(SETS)}. Received: none")
         print_list(
             "Data sets", [(found, f"{_capital(entry.description)} {entry.size}.") for found, entry in SETS.items()]
         )
-        click.echo("\nTables of your own: downslope train FILE.csv --target COLUMN (.csv, .tsv or .parquet)")
+        say("\nTables of your own: downslope train FILE.csv --target COLUMN (.csv, .tsv or .parquet)")
         return
     data, entry = named(name), SETS[name]
     if path is not None:
         write_table(data.frame(), place("write", path, TABLES))
     classes = f" ({', '.join(data.classes)})" if data.classes else ""
-    click.echo(f"{name}: {_capital(entry.description)}\n")
+    say(f"{_capital(entry.description)}\n")
     told = [("size", entry.size), ("features", ", ".join(data.features)), ("target", ", ".join(data.target) + classes)]
     print_list("Columns", told)
     if entry.settings:
-        click.echo()
+        say("")
         print_list("Settings", [(key, f"{value} by default") for key, value in entry.settings.items()])
     if path is not None:
-        click.echo(f"Wrote {path}", err=True)
+        tell(f"Wrote {path}")
 
 
 def _capital(text: str) -> str:

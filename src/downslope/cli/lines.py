@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from downslope.training import Run
 
-__all__ = ["Lines", "print_list", "shown"]
+__all__ = ["Lines", "counted", "print_list", "say", "shown", "tell"]
 
 SHORT = {"accuracy": "acc", "r2": "r2"}
 
@@ -23,6 +24,17 @@ class Lines:
         self.run, self.as_json = run, as_json
         self.score = run.history.score_name
 
+    def start(self) -> None:
+        """Say on stderr what was understood: rows, columns and classes, and the network."""
+        run, data = self.run, self.run.data
+        rows, held = run.problem.rows, run.problem.validation
+        told = [counted(rows, "row") if held is None else f"{rows:,} rows to train, {len(held.inputs):,} to validate"]
+        told.append(counted(len(data.features), "feature"))
+        told.append(
+            counted(len(data.classes), "class") if data.classes else f"numbers to predict: {', '.join(data.target)}"
+        )
+        tell(f"{data.name}: {', '.join(told)}; {counted(run.network.parameter_count, 'parameter')}.")
+
     def epoch(self, run: Run, epoch: int) -> None:
         """Print one epoch: `epoch: 100, acc: 0.443, loss: 1.053, lr: 0.9099181073703367`."""
         row = run.history.row(epoch)
@@ -33,7 +45,7 @@ class Lines:
         line = f"epoch: {epoch}, {short}: {row[self.score]:.3f}, loss: {_loss(row['loss'])}"
         if "validation_loss" in row:
             line += f", val_{short}: {row[f'validation_{self.score}']:.3f}, val_loss: {_loss(row['validation_loss'])}"
-        click.echo(f"{line}, lr: {row['learning_rate']}")
+        say(f"{line}, lr: {row['learning_rate']}")
 
     def summary(self, seconds: float) -> None:
         """Say how the run stands now: as a last JSON object, or as a sentence on stderr."""
@@ -46,7 +58,25 @@ class Lines:
         told = (
             f"{part} {', '.join(_told(name, value) for name, value in found.items())}" for part, found in parts.items()
         )
-        click.echo(f"After {self.run.epoch} epochs ({seconds:.1f} s): {'; '.join(told)}.", err=True)
+        tell(f"After {counted(self.run.epoch, 'epoch')} ({seconds:.1f} s): {'; '.join(told)}.")
+
+
+def say(line: str) -> None:
+    """Print a line on stdout; through `print`, so that it passes above a progress bar in the same terminal."""
+    print(line, flush=True)  # noqa: T201 - this is the command's own output
+
+
+def tell(sentence: str) -> None:
+    """Print a sentence on stderr, if there is one."""
+    if sys.stderr is not None:
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - this is the command's own output
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 epoch`, `1,000 epochs`."""
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number:,} {thing}{'es' if thing.endswith('s') else 's'}"
 
 
 def print_list(title: str, entries: Sequence[tuple[str, str]]) -> None:
@@ -54,7 +84,7 @@ def print_list(title: str, entries: Sequence[tuple[str, str]]) -> None:
     formatter = click.HelpFormatter(max_width=110)
     with formatter.section(title):
         formatter.write_dl(entries)
-    click.echo(formatter.getvalue().rstrip("\n"))
+    say(formatter.getvalue().rstrip("\n"))
 
 
 def shown(default: float | bool) -> str:
@@ -68,11 +98,11 @@ def _loss(value: float) -> str:
 
 
 def _told(name: str, value: float) -> str:
-    return f"{name} {value:.3f}" if name in SHORT else f"{name} {value:.4g}"
+    return f"{name} {value:.3f}" if name in SHORT and abs(value) < 1000 else f"{name} {value:.4g}"
 
 
 def _print_json(values: dict[str, Any]) -> None:
-    click.echo(json.dumps(_plain(values), allow_nan=False))
+    say(json.dumps(_plain(values), allow_nan=False))
 
 
 def _plain(value: Any) -> Any:

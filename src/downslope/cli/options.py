@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 import click
 
+from downslope import schedules
 from downslope.cli.lines import shown
 from downslope.errors import InputError
 from downslope.rules import RULES, Optimizer, Setting, rule
+from downslope.schedules import Schedule
 
-__all__ = ["Number", "SectionedCommand", "optimizer_from", "option", "rule_options"]
+__all__ = ["Number", "SectionedCommand", "optimizer_from", "option", "rule_from", "rule_options"]
 
 
 class Number(click.ParamType[Any]):
@@ -22,12 +25,13 @@ class Number(click.ParamType[Any]):
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return an int, a float, or the text itself."""
+        """Return an int (also of 1e3), a float, or the text itself."""
         for kind in (int, float):
             try:
-                return kind(value)
+                number = kind(value)
             except ValueError:
-                pass
+                continue
+            return int(number) if "." not in str(value) and abs(number) < 2**53 and number == int(number) else number
         return value
 
 
@@ -112,40 +116,57 @@ def optimizer_from(
     decay, schedule
         At most one of them: how the learning rate changes.
     """
-    chosen = _own_rule(name) if ":" in name else rule(name)
+    chosen = rule_from(name)
     given = {key: value for key, value in settings.items() if value is not None}
     for text in extra:
         key, equals, value = text.partition("=")
         if not equals:
             raise InputError(f"--set must be given as name=value. Received: --set {text}")
         key = key.strip().replace("-", "_")
+        if key in given:
+            raise InputError(f"{key} must be given once. Received: {key}={given[key]!r} and --set {text}")
         words = {"true": True, "false": False}
         given[key] = words.get(value.strip().lower(), Number().convert(value.strip(), None, None))
     if decay is not None or schedule is not None:
-        from downslope import schedules
-
-        if decay is not None and schedule is not None:
-            raise InputError("the learning rate must change in one way only: give --decay or --schedule, not both")
-        record = chosen.settings["learning_rate"]
-        rate = record.check(given.get("learning_rate", record.default))
-        if decay is not None:
-            given["learning_rate"] = schedules.InverseTime(rate, decay=decay)
-        else:
-            given["learning_rate"] = schedules.parse(str(schedule), rate)
+        given["learning_rate"] = _schedule(chosen, given.get("learning_rate"), decay, schedule)
     return chosen(**given)
 
 
+def _schedule(chosen: type[Optimizer], given: Any, decay: Any, text: str | None) -> Schedule:
+    """Return the learning rate's schedule; `given` is the rate that was asked for, None where none was."""
+    if decay is not None and text is not None:
+        raise InputError("the learning rate must change in one way only: give --decay or --schedule, not both")
+    record = chosen.settings["learning_rate"]
+    rate = record.check(record.default if given is None else given)
+    if text is None:
+        return schedules.InverseTime(rate, decay=decay)
+    found = schedules.parse(text, rate)
+    if given is not None and found == schedules.parse(text, 2 * rate):
+        raise InputError(f"--schedule {text} has rates of its own: leave --learning-rate out. Received: {given!r}")
+    return found
+
+
+def rule_from(name: str) -> type[Optimizer]:
+    """Return the rule of that name, or the one of a user's own that `script.py:Class` names."""
+    if name.lower().endswith(".py"):
+        raise InputError(f"a rule in a script must be named as script.py:Class. Received: {name}")
+    return _own_rule(name) if ":" in name else rule(name)
+
+
 def _own_rule(text: str) -> type[Optimizer]:
-    """Return the class a user named as `script.py:Class`; the script is run."""
+    """Return the class a user named as `script.py:Class`; the script is run, as a module beside its neighbours."""
     import runpy
 
     file, _, name = text.rpartition(":")
     if not Path(file).is_file():
         raise InputError(f"optimizer must be a rule's name or script.py:Class. Received: no file {file!r}")
+    sys.path.insert(0, str(Path(file).resolve().parent))
     try:
         found = runpy.run_path(file).get(name)
-    except Exception as error:  # the script may do anything
+    except (Exception, SystemExit) as error:  # the script may do anything
         raise InputError(f"{file} could not be run: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
         raise InputError(f"{file} must define a subclass of Optimizer called {name}. Received: {found!r}")
     return found

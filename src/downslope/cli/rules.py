@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from downslope.cli.lines import print_list, shown
-from downslope.rules import RULES, Optimizer, Setting, rule
+from downslope.cli.lines import print_list, say, shown
+from downslope.cli.options import rule_from
+from downslope.rules import RULES, Optimizer, Setting
 
 __all__ = ["command"]
 
@@ -13,22 +14,25 @@ __all__ = ["command"]
 @click.command("rules")
 @click.argument("name", required=False)
 def command(name: str | None) -> None:
-    """List the update rules, or explain the one called NAME: formula, settings, state, source."""
+    """List the update rules, or explain the one called NAME: formula, settings, state, source.
+
+    A rule of your own is script.py:Class.
+    """
     if name is None:
         print_list("Update rules", [(found, _summary(cls)) for found, cls in RULES.items()])
-        click.echo("\nMore of one: downslope rules NAME")
+        say("\nMore of one: downslope rules NAME")
         return
-    chosen = rule(name)
-    click.echo(f"{chosen.__name__}: {_summary(chosen)}")
-    click.echo(f"\nFormula (g gradient, θ parameter, t step from 1):\n{_indented(chosen, 'Formula')}")
+    chosen = rule_from(name)
+    say(f"{chosen.__name__}: {_summary(chosen)}")
+    say(f"\nFormula (g gradient, θ parameter, t step from 1):\n{_indented(chosen, 'Formula')}")
     if chosen.documented("Where"):
-        click.echo(_indented(chosen, "Where"))
-    click.echo()
+        say(_indented(chosen, "Where"))
+    say("")
     print_list("Settings", [(record.name, _told(record)) for record in chosen.settings.values()])
     for section in ("State", "Other frameworks", "References"):
         if chosen.documented(section):
-            click.echo(f"\n{section}:\n{_indented(chosen, section)}")
-    click.echo(f"\nTry it:\n  downslope train spiral --optimizer {chosen.name()} --plot {chosen.name()}.png")
+            say(f"\n{section}:\n{_indented(chosen, section)}")
+    say(f"\nTry it:\n  downslope train spiral --optimizer {name} --plot {chosen.name()}.png")
 
 
 def _told(record: Setting) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from downslope import checks
-from downslope.cli.lines import Lines
+from downslope.cli.lines import Lines, counted, tell
 from downslope.cli.options import Number, SectionedCommand, optimizer_from, option, rule_options
 from downslope.cli.tables import TABLES, write_table
 from downslope.data import SETS, Dataset, named, read
@@ -142,7 +142,8 @@ def command(
     SOURCE is the name of a data set (see `downslope data`) or a .csv, .tsv or .parquet file.
 
     Every 100th epoch is printed, as it was before that epoch's update: accuracy (R² for numbers), loss, learning
-    rate. Ctrl-C stops after the step under way and keeps, and draws, what there is.
+    rate. With --batch-size accuracy and loss are means over the epoch, while it learns; those of the validation part
+    (val_) stay what they were before it. Ctrl-C stops after the step under way and keeps, and draws, what there is.
 
     \b
     downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001
@@ -151,8 +152,14 @@ def command(
     checks.whole("every", every, at_least=1)
     checks.whole("epochs", epochs)
     writers = _writers(plot, history)
+    for path, _ in writers:
+        for table in (source, str(options["validation"])):
+            if path.exists() and Path(table).exists() and path.samefile(table):
+                raise InputError(f"{path} is the data itself: write to another file")
     run = _run(source, options)
+    _warn_of_a_rate_of_zero(run, epochs)
     lines = Lines(run, as_json=as_json)
+    lines.start()
     started = time.perf_counter()
     try:
         run.train(epochs, progress=progress, on_epoch=lines.epoch, every=every)
@@ -160,10 +167,19 @@ def command(
         _finish(run, writers, lines, started)
         raise
     except KeyboardInterrupt:
-        click.echo(f"Stopped by Ctrl-C with {run.epoch} epochs done.", err=True)
+        tell(f"Stopped by Ctrl-C with {counted(run.epoch, 'epoch')} done.")
         _finish(run, writers, lines, started)
         raise
     _finish(run, writers, lines, started)
+
+
+def _warn_of_a_rate_of_zero(run: Run, epochs: int) -> None:
+    """Warn where a schedule ends at 0 long before the run does: steps are often taken for epochs."""
+    rate, steps = run.optimizer.learning_rate, epochs * run.problem.steps_per_epoch
+    length = getattr(rate, "length", None)
+    if length is not None and 10 * length < 9 * steps and rate(steps - 1) == 0:
+        told = f"the learning rate is 0 from update {length:,} on, and the run makes {steps:,} updates"
+        warnings.warn(f"{told} ({epochs:,} epochs of {run.problem.steps_per_epoch:,})", UserWarning, stacklevel=1)
 
 
 def _run(source: str, options: dict[str, Any]) -> Run:
@@ -205,7 +221,8 @@ def _data(source: str, options: dict[str, Any]) -> Dataset:
     if _is_table(source):
         if generated:
             name = next(iter(generated))
-            raise InputError(f"{name} is for generated sets, not for a table. Received: {name}={generated[name]!r}")
+            asked = "--data-seed" if name == "seed" else f"--{name}"
+            raise InputError(f"{asked} is for generated sets, not for a table. Received: {asked} {generated[name]}")
         if not for_tables.get("target"):
             raise InputError(f"--target must name the column of {Path(source).name} to predict. Received: none")
         # A loss for numbers says what the target is, where --kind does not.
@@ -214,6 +231,8 @@ def _data(source: str, options: dict[str, Any]) -> Dataset:
     if for_tables or options["kind"]:
         name = next(iter(for_tables), "kind")
         raise InputError(f"--{name} is for tables: {source!r} is no .csv, .tsv or .parquet file. Received: --{name}")
+    if "seed" in generated and source in SETS and "seed" not in SETS[source].settings:
+        raise InputError(f"--data-seed is for generated sets, and {source} is none (--seed is for the training)")
     return named(source, **generated)
 
 
@@ -226,9 +245,12 @@ def _layers(text: str) -> list[int]:
     if text.strip().lower() in {"", "none", "0"}:
         return []
     try:
-        return [int(part) for part in text.split(",")]
+        sizes = [int(part) for part in text.split(",")]
     except ValueError:
-        raise checks.refuse("layers", "whole numbers separated by commas, as 32,16", text) from None
+        sizes = [0]
+    if min(sizes) < 1:
+        raise checks.refuse("layers", "whole numbers of at least 1 separated by commas, as 32,16", text)
+    return sizes
 
 
 Writer = tuple[Path, Callable[[Run, Path], None]]
@@ -255,5 +277,4 @@ def _finish(run: Run, writers: list[Writer], lines: Lines, started: float) -> No
     lines.summary(time.perf_counter() - started)
     for path, write in writers:
         write(run, path)
-        click.echo(f"Wrote {path}", err=True)
-    sys.stdout.flush()
+        tell(f"Wrote {path}")

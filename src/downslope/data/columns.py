@@ -15,11 +15,12 @@ from downslope.errors import InputError
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["MOST_INTEGER_CLASSES", "decimal_comma", "infer_kind", "to_labels", "to_numbers"]
+__all__ = ["MOST_INTEGER_CLASSES", "decimal_comma", "infer_kind", "look_like_numbers", "to_labels", "to_numbers"]
 
 MOST_INTEGER_CLASSES = 20
 
 WHOLE = r"^[+-]?[0-9]+$"
+WHOLE_WITH_POINT = r"^[+-]?[0-9]+(\.0*)?$"  # as pandas writes whole numbers of a column that had blanks
 COMMA_NUMBER = r"^\s*[+-]?[0-9.]*,[0-9]+([eE][+-]?[0-9]+)?\s*$"
 COMMA_GROUPED = r"^\s*[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+\s*$"
 POINT_NUMBER = r"^[+-]?[0-9]*\.[0-9]*([eE][+-]?[0-9]+)?$"
@@ -52,8 +53,8 @@ def decimal_comma(source: Source, names: Sequence[str]) -> bool:
     return False
 
 
-def to_numbers(column: Column, comma: bool = False) -> Floats:
-    """Return the column as finite float64; truth values count as 0 and 1.
+def to_numbers(column: Column, comma: bool = False, advice: str = "") -> Floats:
+    """Return the column as finite float64; truth values count as 0 and 1. `advice` is said where text stands.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def to_numbers(column: Column, comma: bool = False) -> Floats:
         At the first blank, text, NaN, infinity, or whole number too large to be exact.
     """
     if column.text is not None:
-        return _parsed(column, column.text.str.strip_chars(), comma)
+        return _parsed(column, column.text.str.strip_chars(), comma, advice)
     if column.blanks.any():
         raise column.refuse(BLANK, int(column.blanks.argmax()), "a blank")
     values = column.values
@@ -106,14 +107,12 @@ def to_labels(column: Column, expected: Sequence[str] | None = None) -> tuple[La
             raise column.refuse(f"hold only the classes {listed}", row, repr(unknown[0]))
         places = np.array([list(expected).index(name) for name in classes], dtype=np.int64)
         return places[labels], tuple(expected)
+    whose = f"column {column.name!r} of {column.source.name}"
     if len(classes) < 2:
-        raise InputError(
-            f"column {column.name!r} must name at least two classes. Received: {classes[0]!r} in every row"
-        )
+        raise InputError(f"{whose} must name at least two classes. Received: {classes[0]!r} in every row")
     if len(classes) == len(labels):
         raise InputError(
-            f"column {column.name!r} must give several rows the same class. "
-            f"Received: {len(classes)} classes in {len(labels)} rows"
+            f"{whose} must give several rows the same class. Received: {len(classes)} classes in {len(labels)} rows"
         )
     return labels, classes
 
@@ -124,7 +123,7 @@ def infer_kind(column: Column) -> Kind:
         values = column.values[~column.blanks]
         if np.issubdtype(values.dtype, np.bool_):
             return "classification"
-        whole = np.issubdtype(values.dtype, np.integer) or (column.blanks.any() and (values == np.floor(values)).all())
+        whole = np.issubdtype(values.dtype, np.integer) or bool((values == np.floor(values)).all())
         return "classification" if whole and _few(len(np.unique(values)), len(values)) else "regression"
     text = column.text.drop_nulls().str.strip_chars()
     text = text.filter(text != "")
@@ -132,9 +131,17 @@ def infer_kind(column: Column) -> Kind:
     is_number = number.is_finite().fill_null(False)
     few = _few(text.n_unique(), len(text))
     if is_number.all():
-        return "classification" if few and text.str.contains(WHOLE).all() else "regression"
+        return "classification" if few and text.str.contains(WHOLE_WITH_POINT).all() else "regression"
     # Mostly numbers with a stray word is a damaged column of numbers: the number reader then names the word.
     return "regression" if is_number.sum() * 2 > len(text) and not few else "classification"
+
+
+def look_like_numbers(classes: Sequence[str]) -> str | None:
+    """Return the first label that looks like a number or a date, where most do and yet are not whole numbers."""
+    if all(re.fullmatch(WHOLE, name) for name in classes):
+        return None
+    like = [name for name in classes if re.search("[0-9]", name) and not re.search(r"[^\W\d_]", name)]
+    return like[0] if len(like) > 2 and 2 * len(like) > len(classes) else None
 
 
 def _few(distinct: int, rows: int) -> bool:
@@ -147,7 +154,7 @@ def _cast(text: polars.Series, comma: bool) -> polars.Series:
     return (text.str.replace(",", ".", literal=True) if comma else text).cast(pl.Float64, strict=False)
 
 
-def _parsed(column: Column, text: polars.Series, comma: bool) -> Floats:
+def _parsed(column: Column, text: polars.Series, comma: bool, advice: str) -> Floats:
     number = _cast(text, comma)
     if number.null_count():
         blank = text.is_null() | (text == "")
@@ -158,7 +165,8 @@ def _parsed(column: Column, text: polars.Series, comma: bool) -> Floats:
             return (lower == "true").to_numpy().astype(np.float64)
         row = int(number.is_null().arg_true()[0])
         quoted = column.source.delimiter == "," and text.str.contains(COMMA_NUMBER)[row]
-        raise column.refuse("hold numbers" + (" with decimal points" if quoted else ""), row, repr(text[row]))
+        rule = "hold numbers with decimal points" if quoted else f"hold numbers{advice}"
+        raise column.refuse(rule, row, repr(text[row]))
     if comma and text.str.contains(".", literal=True).any():
         row = int(text.str.contains(".", literal=True).arg_true()[0])
         raise column.refuse("hold numbers with decimal commas, as the file does elsewhere", row, repr(text[row]))
@@ -187,6 +195,8 @@ def _text_labels(column: Column, text: polars.Series) -> tuple[Labels, tuple[str
         raise column.refuse(BLANK, int(blank.arg_true()[0]), "a blank")
     if column.source.lines is not None:  # spaces around a field of a text file are layout
         text = text.str.strip_chars()
+    if text.str.contains(WHOLE_WITH_POINT).all():  # 1.0 is the class 1, whatever wrote it
+        text = text.str.replace(r"\.0*$", "")
     distinct: list[str] = text.unique().to_list()
     # Codes such as 007 stay text; whole numbers as they are usually written sort as numbers.
     if text.str.contains(r"^(0|-?[1-9][0-9]{0,4000})$").all():

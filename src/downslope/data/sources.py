@@ -102,14 +102,20 @@ class Source:
             return Column(name, self, text=_text(series.cast(nw.String)))
         if dtype == nw.Object:
             return Column(name, self, text=_objects(series, self))
+        blanks = series.is_null().to_numpy()
+        if blanks.all():
+            raise Column(name, self).refuse("hold a value in every row", 0, "a blank")
         if not (dtype.is_numeric() or dtype == nw.Boolean):
             raise InputError(f"column {name!r} of {self.name} must hold numbers or text. Received: {dtype} values")
-        blanks = series.is_null().to_numpy()
-        if blanks.any():
-            return Column(name, self, values=series.cast(nw.Float64).fill_null(np.nan).to_numpy(), blanks=blanks)
-        if dtype.is_integer() or dtype == nw.Boolean:
-            return Column(name, self, values=series.to_numpy(), blanks=blanks)
-        return Column(name, self, values=series.cast(nw.Float64).to_numpy(), blanks=blanks)
+        if (dtype.is_integer() and dtype not in (nw.Int128, nw.UInt128)) or dtype == nw.Boolean:
+            if not blanks.any():
+                return Column(name, self, values=series.to_numpy(), blanks=blanks)
+        elif not dtype.is_float():  # decimals, and integers no array holds
+            texts = [None if blank else str(value) for value, blank in zip(series.to_list(), blanks, strict=True)]
+            import polars as pl
+
+            return Column(name, self, text=pl.Series(name, texts, dtype=pl.String))
+        return Column(name, self, values=series.cast(nw.Float64).fill_null(np.nan).to_numpy(), blanks=blanks)
 
 
 def open_table(table: Any, delimiter: str | None = None) -> Source:

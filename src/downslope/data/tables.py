@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from downslope import checks
-from downslope.data.columns import decimal_comma, infer_kind, to_labels, to_numbers
+from downslope.data.columns import decimal_comma, infer_kind, look_like_numbers, to_labels, to_numbers
 from downslope.data.dataset import Dataset, Floats, Kind
 from downslope.data.sources import Source, open_table
 from downslope.errors import InputError
 
 __all__ = ["DataWarning", "features_of", "read"]
+
+DROP = ", or be left out with drop"
 
 
 class DataWarning(UserWarning):
@@ -46,9 +48,9 @@ def read(
     target : str or sequence of str
         The column to predict; several for a regression of several numbers at once.
     kind : "classification", "regression" or None
-        None decides by the target: text and truth values are labels, and so are whole numbers with at most 20
-        distinct values of which at least one repeats; all other numbers are to be predicted as numbers. (A word in
-        a column of mostly numbers, with more distinct values than that, counts as damage and is refused.)
+        None decides by the target: text and truth values are labels, and so are whole numbers, also written 1.0, with
+        at most 20 distinct values of which at least one repeats; all other numbers are to be predicted as numbers. (A
+        word in a column of mostly numbers, with more distinct values than that, counts as damage and is refused.)
     features : sequence of str or None
         The columns to learn from; None takes all except `target` and `drop`.
     drop : sequence of str
@@ -93,11 +95,12 @@ def read(
         raise InputError(f"{source.name} must have at least one {missing}. Received: {_columns(source)}")
     kind = "classification" if classes is not None else _kind(source, targets, kind)
     comma = decimal_comma(source, chosen + targets if kind == "regression" else chosen)
-    inputs = np.column_stack([to_numbers(source.column(name), comma) for name in chosen])
+    inputs = np.column_stack([to_numbers(source.column(name), comma, DROP) for name in chosen])
     if kind == "classification":
         values, named = to_labels(source.column(targets[0]), classes)
         if classes is None:  # else these are not rows to learn from
             _warn_constant(chosen, inputs)
+            _warn_numbers(source.name, targets[0], named)
         return Dataset(_title(table), inputs, values, tuple(chosen), named, tuple(targets), standardize=True)
     outputs = np.column_stack([to_numbers(source.column(name), comma) for name in targets])
     _warn_constant(chosen + targets, np.column_stack([inputs, outputs]))
@@ -183,6 +186,17 @@ def _warn_constant(names: Sequence[str], values: Floats) -> None:
         subject, verb = ("column", "changes") if len(constant) == 1 else ("columns", "change")
         warnings.warn(
             f"{subject} {listed} never {verb}: nothing can be learned from a single value", DataWarning, stacklevel=3
+        )
+
+
+def _warn_numbers(table: str, target: str, classes: Sequence[str]) -> None:
+    label = look_like_numbers(classes)
+    if label is not None:
+        told = (
+            f"column {target!r} of {table} is read as {len(classes)} classes, though labels such as {label!r} look like"
+        )
+        warnings.warn(
+            f"{told} numbers or dates: to predict numbers, write them plainly (1234.5)", DataWarning, stacklevel=3
         )
 
 

@@ -117,7 +117,8 @@ class Network:
         if skip_normals and seed != "chapter":
             raise checks.refuse("skip_normals", 'zero unless seed="chapter"', skip_normals)
         flat = np.zeros(self.parameter_count, dtype=kind)
-        weights = [view["weights"] for view in self.views(flat) if "weights" in view]
+        views = zip(self.layers, self.views(flat), strict=True)
+        weights = [view["weights"] for layer, view in views if isinstance(layer, Dense)]
         if isinstance(seed, str):
             for view in weights:
                 view[:] = 0.01 * chapter_normals(view.shape, skip_normals)

@@ -53,8 +53,8 @@ __all__ += [found.__name__ for found in RULES.values()]
 
 
 def rule(name: str) -> type[Optimizer]:
-    """Return the rule of that name ("sgd", "adam", …), or raise InputError naming the nearest."""
-    return RULES[one_of("optimizer", name, RULES)]
+    """Return the rule of that name ("sgd", "Adam", …), in any case, or raise InputError naming the nearest."""
+    return RULES[one_of("optimizer", name.lower() if isinstance(name, str) else name, RULES)]
 
 
 def __getattr__(name: str) -> Any:

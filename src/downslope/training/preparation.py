@@ -130,7 +130,9 @@ def _fitting(values: FloatArray, names: Sequence[str], dtype: np.dtype[Any]) -> 
 
 
 def _as_given(classes: tuple[str, ...]) -> NDArray[Any]:
-    """Return the class names, as whole numbers where all are such ("0", "1", "2") and int64 holds them."""
+    """Return the class names as they were given: whole numbers ("0", "1", "2"), truth values, or text."""
+    if set(classes) == {"False", "True"}:
+        return np.array([name == "True" for name in classes])
     try:
         numbers = np.array([int(name) for name in classes], dtype=np.int64)
     except (ValueError, OverflowError):

@@ -94,7 +94,7 @@ class Run:
         self.network, self.data, self.optimizer = network, data, optimizer
         self.loss = _fitting_loss(loss, data)
         self.seed = _seed(seed, data)
-        self.dtype = np.dtype(checks.one_of("dtype", dtype, ["float32", "float64"]))
+        self.dtype = np.dtype(checks.one_of("dtype", getattr(dtype, "__name__", dtype), ["float32", "float64"]))
         _check_widths(network, data, self.loss)
 
         number = 0 if self.seed == "chapter" else self.seed
@@ -234,9 +234,9 @@ class Run:
         Returns
         -------
         array, shape (n,)
-            Labels as the data gave them (text, or whole numbers); in regression, values in the target's units, of
-            shape (n, targets) where there are several. Values and probabilities are as infinite or NaN as the outputs
-            of a run that diverged; its labels are then arbitrary.
+            Labels as the data gave them (text, whole numbers or truth values); in regression, values in the target's
+            units, of shape (n, targets) where there are several. Values and probabilities are as infinite or NaN as
+            the outputs of a run that diverged; its labels are then arbitrary.
 
         Raises
         ------
