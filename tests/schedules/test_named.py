@@ -81,7 +81,7 @@ KNOWN = "constant, inverse-time, exponential, step, piecewise, polynomial, cosin
     ("text", "message"),
     [
         (None, "schedule must be text such as cosine:steps=900. Received: schedule=None"),
-        ("", f"schedule must be one of {KNOWN}. Received: schedule=''."),
+        ("", f"schedule must be one of {KNOWN}. Received: schedule=''"),
         ("cosin:steps=3", f"schedule must be one of {KNOWN}. Received: schedule='cosin'. Did you mean 'cosine'?"),
         ("Cosine:steps=3", f"schedule must be one of {KNOWN}. Received: schedule='Cosine'. Did you mean 'cosine'?"),
         ("cosine", "cosine must be given steps, as in 'cosine:steps=…'. Received: 'cosine'"),
