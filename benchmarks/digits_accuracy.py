@@ -8,18 +8,15 @@ and before it there.
 
 from __future__ import annotations
 
-import os
-import platform
+import argparse
 import statistics
 import sys
 import time
 import warnings
 
-import numpy as np
-
 import downslope as ds
+from machine import describe_machine
 
-SEEDS = range(10)
 EPOCHS = 50
 HIDDEN = 64
 BATCH_SIZE = 32
@@ -77,15 +74,15 @@ def row(name: str, accuracies: list[float]) -> str:
 
 def main() -> int:
     """Print both accuracies over all seeds; return 0 if our mean lies within scikit-learn's spread."""
-    import sklearn
-
-    print(f"downslope {ds.__version__}, scikit-learn {sklearn.__version__}, NumPy {np.__version__},", end=" ")
-    print(f"Python {platform.python_version()}; {platform.machine()}, {os.cpu_count()} CPUs, {platform.system()}")
-    print(f"digits, 64-{HIDDEN}-10, Adam, {EPOCHS} epochs, batch size {BATCH_SIZE}, {SHARE:.0%} for validation")
+    arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    arguments.add_argument("--seeds", type=int, default=10, help="how many, at least 2")
+    seeds = arguments.parse_args().seeds
+    print(describe_machine("scikit-learn"))
+    print(f"\ndigits, 64-{HIDDEN}-10, Adam, {EPOCHS} epochs, batch size {BATCH_SIZE}, {SHARE:.0%} for validation")
     print("\nseed  downslope  scikit-learn")
     mine, other = [], []
     start = time.perf_counter()
-    for seed in SEEDS:
+    for seed in range(seeds):
         run = ours(seed)
         mine.append(run.evaluate("validation")["accuracy"])
         other.append(theirs(run, seed))

@@ -11,20 +11,18 @@ a has to be fetched before it is overwritten, which is not counted, while a step
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 
-from downslope import _version
 from downslope.engines.compiled import fused_update
 from downslope.engines.update import FloatArray, apply_update, new_slots
 from downslope.rules import RULES, SGD, Optimizer, RMSprop
+from machine import describe_machine
 
 VARIANTS: list[Optimizer] = [
     *(rule() for rule in RULES.values()),
@@ -74,25 +72,14 @@ def changed(rule: Optimizer) -> str:
     return f"{type(rule).__name__}({', '.join(shown)})"
 
 
-def processor() -> str:
-    """Return the processor's name."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
-
-
 def main() -> None:
     """Measure every rule and print the table."""
     arguments = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     arguments.add_argument("--parameters", type=int, default=10_000_000)
     arguments.add_argument("--rounds", type=int, default=7)
     given = arguments.parse_args()
-    print(
-        f"One step over {given.parameters:,} float32 parameters, one thread, median of {given.rounds} rounds. "
-        f"{processor()}; Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}, "
-        f"Downslope {_version.__version__}.\n"
-    )
+    print(describe_machine())
+    print(f"\nOne step over {given.parameters:,} float32 parameters, one thread, median of {given.rounds} rounds.\n")
     print("| rule | fused ms | NumPy ms | NumPy / fused | fused GB/s | of triad |")
     print("|---|---:|---:|---:|---:|---:|")
     for rule in VARIANTS:
