@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from downslope.errors import InputError
-from downslope.rules import RULES, Optimizer, setting
+from downslope.rules import RULES, SGD, Optimizer, setting
 
 RECORDS = [(rule, name) for rule in RULES.values() for name in rule.settings]
 IDS = [f"{rule.name()}-{name}" for rule, name in RECORDS]
@@ -110,3 +110,8 @@ def test_a_schedule_may_reach_open_ends_but_not_pass_them():
             InputError, match=r"^learning_rate at step 3 must be at least 0\.25 and at most 1\. Received"
         ):
             rule(learning_rate=lambda k, wrong=wrong: wrong).at(3)
+
+
+def test_a_class_is_no_schedule():
+    with pytest.raises(InputError, match=r"learning_rate must be a value, not a class\. Received: "):
+        SGD(learning_rate=float)

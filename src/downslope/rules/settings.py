@@ -52,6 +52,8 @@ class Setting:
         """Return `value` in the setting's own type, or raise InputError; a schedule stays as it is."""
         if self.kind is bool:
             return checks.flag(self.name, value)
+        if isinstance(value, type):
+            raise checks.refuse(self.name, "a value, not a class", value)
         if callable(value):
             if not self.scheduled:
                 raise InputError(f"{self.name} must be a constant, not a schedule. Received: {self.name}={value!r}")
