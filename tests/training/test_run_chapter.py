@@ -10,9 +10,9 @@ ROWS_MET = {
     "sgd_decay_1e-2": 17,
     "sgd_decay_1e-3": 2,
     "sgd_momentum_0.5": 2,
-    "sgd_momentum_0.9": 2,
+    "sgd_momentum_0.9": 1,
     "adagrad": 1,
-    "rmsprop": 2,
+    "rmsprop": 1,
     "rmsprop_tuned": 1,
 }
 
