@@ -83,3 +83,15 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path, mon
 
 def test_a_place_is_its_path(tmp_path):
     assert place("plot", str(tmp_path / "a.PNG"), (".png", ".svg")) == tmp_path / "a.PNG"
+
+
+def test_a_link_stays_a_link_and_rights_stay_what_they_were(tmp_path):
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    with written_whole(link) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600

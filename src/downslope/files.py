@@ -56,7 +56,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     InputError
         If the directory is missing or not writable, or the disk is full.
     """
-    final = Path(path)
+    final = Path(path).resolve()  # a link stays a link, to the new content
     try:
         handle, name = tempfile.mkstemp(suffix=final.suffix, prefix=f".{final.name}.", dir=final.parent)
         os.close(handle)
@@ -67,7 +67,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~_umask())
         temporary.replace(final)
     except OSError as error:
         raise InputError(f"{final} could not be written: {error.strerror or error}") from error

@@ -1,5 +1,6 @@
 """`downslope rules`, `downslope data` and the command itself."""
 
+import dataclasses
 import re
 
 import polars as pl
@@ -124,3 +125,37 @@ def test_wrong_requests_are_one_sentence(command, arguments, sentence, tmp_path,
     assert (printed.status, printed.out, printed.err.count("\n")) == (2, "", 1)
     assert sentence in printed.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_of_schedules_and_how_they_are_written(command):
+    printed = command("schedules")
+    text = " ".join(printed.out.split())
+    for name in ds.schedules.names():
+        assert f"{name} {ds.schedules.by_name(name).__doc__.splitlines()[0]}" in text
+    for line in re.findall(r"--schedule '(.*)'", printed.out):
+        assert ds.schedules.parse(line, 0.1)(0) >= 0
+
+
+@pytest.mark.parametrize("name", ds.schedules.names())
+def test_a_schedule_is_explained_with_a_line_that_runs(command, name):
+    printed = command(f"schedules {name}")
+    chosen = ds.schedules.by_name(name)
+    assert printed.status == 0
+    assert "Formula: η_k = " in printed.out
+    for field in dataclasses.fields(chosen):
+        assert re.search(rf"^{field.name} : ", printed.out, re.M)
+    line = re.search(r"--schedule '(.*)' --plot", printed.out).group(1)
+    assert isinstance(ds.schedules.parse(line, 0.1), chosen)
+
+
+def test_a_rule_without_a_formula_has_no_empty_heading(command, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import downslope as ds\n"
+        "class Plain(ds.Optimizer):\n"
+        "    learning_rate = ds.setting(0.1, above=0, meaning='size of a step')\n"
+        "    def update(xp, parameter, gradient, learning_rate):\n"
+        "        return parameter - learning_rate * gradient\n"
+    )
+    printed = command("rules", f"{tmp_path / 'mine.py'}:Plain")
+    assert "Formula" not in printed.out
+    assert "learning_rate  0.1 by default" in printed.out

@@ -238,7 +238,7 @@ def test_a_rule_of_ones_own_from_a_script(command, tmp_path):
     broken.write_text(script.read_text().replace("xp.sign", "xp.tan"))
     refused = command("train moons --optimizer", f"{broken}:SignDescent")
     assert refused.status == 2
-    assert refused.err.splitlines()[1].startswith("downslope: SignDescent.update failed: AttributeError")
+    assert refused.err.splitlines()[-1].startswith("downslope: SignDescent.update failed: AttributeError")
     refused = command("train moons --set pull=-1 --optimizer", f"{script}:SignDescent")
     assert "pull must be at least 0" in refused.err
 
@@ -290,12 +290,56 @@ def test_ctrl_c_keeps_and_draws_what_there_is(tmp_path):
     assert len(out.splitlines()) + 3 == math.ceil(stopped / 10)
 
 
-def test_a_reader_that_leaves_is_no_error():
-    script = f"{sys.executable} -m downslope train spiral --epochs 2000 --every 1 | head -n 2"
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env=_environment(), check=True)
-    assert len(done.stdout.splitlines()) == 2
-    assert "Traceback" not in done.stderr
-    assert "Exception" not in done.stderr
+@pytest.mark.parametrize(
+    "arguments", ["train spiral --epochs 2000 --every 1 --plot p.png --history h.csv", "rules adam"]
+)
+def test_a_reader_that_leaves_ends_it_quietly_and_the_files_are_written(tmp_path, arguments):
+    script = f"set -o pipefail; {sys.executable} -m downslope {arguments} | head -n 1"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=_environment(), cwd=tmp_path, check=False
+    )
+    assert len(done.stdout.splitlines()) == 1
+    assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (141, False, False)
+    if "train" in arguments:
+        assert (tmp_path / "p.png").exists()
+        assert len(pl.read_csv(tmp_path / "h.csv")) >= 1
+
+
+def test_a_listener_on_stderr_that_fails_is_no_reason_to_stop(tmp_path):
+    script = f"{sys.executable} -m downslope train spiral --epochs 3 --plot p.png 2>/dev/full"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "p.png").exists()
+
+
+def test_one_file_that_fails_does_not_lose_the_other(command, tmp_path, monkeypatch):
+    def full(*_):
+        raise pl.exceptions.ComputeError("No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    plot, history = tmp_path / "p.png", tmp_path / "h.parquet"
+    printed = command("train spiral --epochs 2 --plot", plot, "--history", history)
+    assert printed.status == 2
+    assert printed.err.splitlines()[-1] == f"downslope: {history} could not be written: No space left on device"
+    assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
+
+
+@pytest.mark.parametrize("options", ["-W error", "-OO", "-X dev"])
+@pytest.mark.parametrize("arguments", ["rules adam", "data", "schedules cosine", "train CONST --target y --epochs 1"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "cp1252"])
+def test_however_python_was_started(tmp_path, options, arguments, encoding):
+    rows = "\n".join(f"{i},5,{'ab'[i % 2]}" for i in range(20))
+    (tmp_path / "const.csv").write_text(f"x,always,y\n{rows}\n")
+    done = subprocess.run(
+        [sys.executable, *options.split(), "-m", "downslope", *arguments.replace("CONST", "const.csv").split()],
+        capture_output=True, cwd=tmp_path, env={**_environment(), "PYTHONIOENCODING": encoding}, check=False,
+    )  # fmt: skip
+    assert b"Traceback" not in done.stderr
+    if "train" in arguments and options == "-W error":  # the warning, made an error, is one sentence
+        assert (done.returncode, done.stderr.count(b"\n")) == (2, 1)
+    else:
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
 
 
 def test_a_full_disk_is_one_sentence():
@@ -305,7 +349,7 @@ def test_a_full_disk_is_one_sentence():
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr.splitlines()[1:] == ["downslope: standard output could not be used: No space left on device"]
+    assert done.stderr.splitlines()[-1] == "downslope: standard output could not be used: No space left on device"
 
 
 def test_progress_goes_to_a_terminal_on_stderr_and_the_lines_to_stdout():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from dataclasses import dataclass
 
@@ -196,3 +197,11 @@ def test_documented_sections():
     assert Documented.documented("State") == "nothing"
     assert Documented.documented("Other frameworks") == ""
     assert type("Bare", (SGD,), {}).documented("Formula") == ""
+
+
+def test_the_signature_shows_every_setting():
+    shown = str(inspect.signature(AdamW))
+    assert shown == ("(learning_rate=0.001, *, beta_1=0.9, beta_2=0.999, epsilon=1e-07, weight_decay=0.01)")
+    assert repr(SGD.settings["momentum"]) == (
+        "setting(0.0; at least 0 and below 1: share of the last step kept in the next)"
+    )

@@ -1,10 +1,12 @@
 """The command: parsing and printing only.
 
-Exit status: 0 done, 1 training stopped because a number was no longer finite, 2 bad input, 130 Ctrl-C.
+Exit status: 0 done, 1 training stopped because a number was no longer finite, 2 bad input, 130 Ctrl-C, 141
+nobody reads the output any more.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -14,13 +16,17 @@ from downslope.errors import InputError, MissingExtraError, NonFiniteError, Rule
 __all__ = ["main"]
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one branch for each way to end
     """Run the command; every error is one sentence on stderr and an exit status."""
     import click
 
     from downslope.cli.group import downslope
+    from downslope.cli.output import ReaderLeftError
 
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):  # an encoding without θ or ← shows ? there
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
     try:
         status = downslope.main(arguments, prog_name="downslope", standalone_mode=False)
         if sys.stdout is not None:
@@ -40,8 +46,10 @@ def main(arguments: list[str] | None = None) -> None:
         status = _say(f"this machine does not have the memory that it would take: {error}", 2)
     except KeyboardInterrupt:
         status = 130
-    except BrokenPipeError:
-        # The reader of our output (`| head`) has gone; Python must not complain about it again at exit.
+    except Warning as warning:  # where Python was told to treat warnings as errors
+        status = _say(str(warning), 2)
+    except ReaderLeftError:
+        # Python must not complain about it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 141
     except OSError as error:
@@ -50,7 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _say(sentence: str, status: int) -> int:
-    from downslope.cli.lines import tell
+    from downslope.cli.output import tell
 
     tell(f"downslope: {' '.join(sentence.split())}")
     return status

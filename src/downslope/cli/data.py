@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from downslope.cli.lines import print_list, say, tell
+from downslope.cli.output import print_list, say, tell
 from downslope.cli.tables import TABLES, write_table
 from downslope.data import SETS, named
 from downslope.errors import InputError

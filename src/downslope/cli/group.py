@@ -13,6 +13,7 @@ __all__ = ["downslope"]
 COMMANDS = {
     "train": "Train a network on a data set or a table.",
     "rules": "List the update rules, or explain one.",
+    "schedules": "List the learning-rate schedules, or explain one.",
     "data": "List the data sets, explain one, or write it to a file.",
 }
 

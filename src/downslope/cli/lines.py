@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import sys
-from collections.abc import Sequence
 from typing import Any
 
-import click
-
+from downslope.cli.output import counted, say, tell
 from downslope.training import Run
 
-__all__ = ["Lines", "counted", "print_list", "say", "shown", "tell"]
+__all__ = ["Lines"]
 
 SHORT = {"accuracy": "acc", "r2": "r2"}
 
@@ -59,37 +56,6 @@ class Lines:
             f"{part} {', '.join(_told(name, value) for name, value in found.items())}" for part, found in parts.items()
         )
         tell(f"After {counted(self.run.epoch, 'epoch')} ({seconds:.1f} s): {'; '.join(told)}.")
-
-
-def say(line: str) -> None:
-    """Print a line on stdout; through `print`, so that it passes above a progress bar in the same terminal."""
-    print(line, flush=True)  # noqa: T201 - this is the command's own output
-
-
-def tell(sentence: str) -> None:
-    """Print a sentence on stderr, if there is one."""
-    if sys.stderr is not None:
-        print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - this is the command's own output
-
-
-def counted(number: int, thing: str) -> str:
-    """Return `1 epoch`, `1,000 epochs`."""
-    if number == 1:
-        return f"1 {thing}"
-    return f"{number:,} {thing}{'es' if thing.endswith('s') else 's'}"
-
-
-def print_list(title: str, entries: Sequence[tuple[str, str]]) -> None:
-    """Print names and what they mean in two columns under a title, wrapped to the terminal."""
-    formatter = click.HelpFormatter(max_width=110)
-    with formatter.section(title):
-        formatter.write_dl(entries)
-    say(formatter.getvalue().rstrip("\n"))
-
-
-def shown(default: float | bool) -> str:
-    """Return a setting's default as help and lists show it."""
-    return str(default) if isinstance(default, bool) else f"{default:g}"
 
 
 def _loss(value: float) -> str:

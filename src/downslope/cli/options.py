@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from downslope import schedules
-from downslope.cli.lines import shown
+from downslope.cli.output import shown
 from downslope.errors import InputError
 from downslope.rules import RULES, Optimizer, Setting, rule
 from downslope.schedules import Schedule
@@ -82,7 +82,9 @@ def _help(records: Mapping[str, Setting]) -> str:
     meanings = _groups((record.meaning, name) for name, record in records.items())
     legal = _groups((record.legal, name) for name, record in records.items() if record.kind is not bool)
     defaults = _groups((shown(record.default), name) for name, record in records.items())
-    meaning = max(meanings, key=lambda text: len(meanings[text]))
+    meaning = "; ".join(meanings)
+    if len(meanings) > 1:
+        meaning = "; ".join(f"{text} ({', '.join(names)})" for text, names in meanings.items())
     intervals = list(legal) if len(legal) <= 1 else [f"{text} ({', '.join(names)})" for text, names in legal.items()]
     listed = "; ".join(f"{value} ({', '.join(names)})" for value, names in defaults.items())
     return f"{'; '.join([meaning[0].upper() + meaning[1:], *intervals])}. Default: {listed}."

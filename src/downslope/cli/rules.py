@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from downslope.cli.lines import print_list, say, shown
 from downslope.cli.options import rule_from
+from downslope.cli.output import print_list, say, shown
 from downslope.rules import RULES, Optimizer, Setting
 
 __all__ = ["command"]
@@ -24,7 +24,8 @@ def command(name: str | None) -> None:
         return
     chosen = rule_from(name)
     say(f"{chosen.__name__}: {_summary(chosen)}")
-    say(f"\nFormula (g gradient, θ parameter, t step from 1):\n{_indented(chosen, 'Formula')}")
+    if chosen.documented("Formula"):
+        say(f"\nFormula (g gradient, θ parameter, t step from 1):\n{_indented(chosen, 'Formula')}")
     if chosen.documented("Where"):
         say(_indented(chosen, "Where"))
     say("")
@@ -42,7 +43,7 @@ def _told(record: Setting) -> str:
 
 
 def _summary(chosen: type[Optimizer]) -> str:
-    return (chosen.__doc__ or "").strip().splitlines()[0]
+    return next(iter((chosen.__doc__ or "").strip().splitlines()), "")
 
 
 def _indented(chosen: type[Optimizer], section: str) -> str:

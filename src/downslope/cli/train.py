@@ -11,12 +11,13 @@ from typing import Any
 import click
 
 from downslope import checks
-from downslope.cli.lines import Lines, counted, tell
+from downslope.cli.lines import Lines
 from downslope.cli.options import Number, SectionedCommand, optimizer_from, option, rule_options
+from downslope.cli.output import counted, tell
 from downslope.cli.tables import TABLES, write_table
 from downslope.data import SETS, Dataset, named, read
 from downslope.data.sources import ENDINGS
-from downslope.errors import InputError, NonFiniteError
+from downslope.errors import InputError
 from downslope.files import place
 from downslope.network import ACTIVATIONS, INITIALIZERS, LOSSES, MLP
 from downslope.rules import RULES
@@ -100,7 +101,7 @@ DATA, NETWORK, OPTIMIZER, TRAINING, OUTPUT = "Data", "Network", "Optimizer", "Tr
     "--schedule",
     metavar="TEXT",
     help=f"Learning rate over the updates, as cosine:steps=900; one of {', '.join(schedule_names())}; "
-    "joined as 'linear-warmup:steps=100 then cosine:steps=900'.",
+    "joined as 'linear-warmup:steps=100 then cosine:steps=900'; see `downslope schedules`.",
 )
 @option(TRAINING, "--epochs", type=Number(), default=1000, show_default=True, metavar="N", help="Passes over the data.")
 @option(TRAINING, "--batch-size", type=Number(), metavar="N", help="Rows an update. Default: all.")
@@ -141,9 +142,10 @@ def command(
 
     SOURCE is the name of a data set (see `downslope data`) or a .csv, .tsv or .parquet file.
 
-    Every 100th epoch is printed, as it was before that epoch's update: accuracy (R² for numbers), loss, learning
-    rate. With --batch-size accuracy and loss are means over the epoch, while it learns; those of the validation part
-    (val_) stay what they were before it. Ctrl-C stops after the step under way and keeps, and draws, what there is.
+    Every 100th epoch is printed, as it was before that epoch's update: accuracy (R² for numbers), loss, and the
+    learning rate of the update before. With --batch-size accuracy and loss are means over the epoch, while it
+    learns; those of the validation part (val_) stay what they were before it. Ctrl-C stops after the step under way
+    and keeps, and draws, what there is.
 
     \b
     downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001
@@ -163,14 +165,11 @@ def command(
     started = time.perf_counter()
     try:
         run.train(epochs, progress=progress, on_epoch=lines.epoch, every=every)
-    except NonFiniteError:
-        _finish(run, writers, lines, started)
-        raise
     except KeyboardInterrupt:
         tell(f"Stopped by Ctrl-C with {counted(run.epoch, 'epoch')} done.")
-        _finish(run, writers, lines, started)
         raise
-    _finish(run, writers, lines, started)
+    finally:  # however it ended, what there is is kept
+        _finish(run, writers, lines, time.perf_counter() - started)
 
 
 def _warn_of_a_rate_of_zero(run: Run, epochs: int) -> None:
@@ -272,9 +271,15 @@ def _write_picture(run: Run, path: Path) -> None:
     training_picture(run, path)
 
 
-def _finish(run: Run, writers: list[Writer], lines: Lines, started: float) -> None:
-    """Print how the run ended and write the files that were asked for."""
-    lines.summary(time.perf_counter() - started)
+def _finish(run: Run, writers: list[Writer], lines: Lines, seconds: float) -> None:
+    """Write the files that were asked for, each whatever becomes of the others, and print how the run ended."""
+    failures: list[InputError] = []
     for path, write in writers:
-        write(run, path)
-        tell(f"Wrote {path}")
+        try:
+            write(run, path)
+            tell(f"Wrote {path}")
+        except InputError as error:
+            failures.append(error)
+    lines.summary(seconds)
+    if failures:
+        raise InputError("; ".join(str(failure) for failure in failures))

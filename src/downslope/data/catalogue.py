@@ -35,7 +35,7 @@ class NamedSet:
     @property
     def description(self) -> str:
         """What the set is, in one line."""
-        return (inspect.getdoc(self.make) or "").splitlines()[0].removeprefix("Return ")
+        return next(iter((inspect.getdoc(self.make) or "").splitlines()), "").removeprefix("Return ")
 
     @property
     def settings(self) -> Mapping[str, Any]:

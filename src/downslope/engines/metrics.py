@@ -21,7 +21,7 @@ def norm(vector: FloatArray) -> float:
     Called several times a step, so silencing NumPy's overflow warnings is left to the caller.
     """
     wide = vector.astype(np.float64, copy=False)
-    square = float(np.dot(wide, wide))
+    square = float(np.square(wide).sum())  # not BLAS, whose threads cost more than they bring on a busy machine
     if 1e-280 < square < math.inf:
         return math.sqrt(square)
     # Zero, NaN or infinite, or squares that leave the range of float64 where the norm itself need not.

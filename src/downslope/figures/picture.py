@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -163,5 +164,7 @@ def _save(figure: Figure, file: Path) -> None:
         "svg": {"Date": None, "Creator": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
+    drawn = io.BytesIO()  # so that the file is there only while it is written, not while it is drawn
+    figure.savefig(drawn, format=kind, dpi=DOTS, metadata=dates[kind], facecolor=figure.get_facecolor())
     with written_whole(file) as temporary:
-        figure.savefig(temporary, format=kind, dpi=DOTS, metadata=dates[kind], facecolor=figure.get_facecolor())
+        temporary.write_bytes(drawn.getvalue())

@@ -32,7 +32,8 @@ class AdamW(Adam):
 
     References
     ----------
-    Loshchilov and Hutter (2019), Decoupled weight decay regularization, algorithm 2.
+    Loshchilov and Hutter (2019), Decoupled weight decay regularization, algorithm 2 (the decay is multiplied there by
+    the schedule's factor alone; here by the whole learning rate, as everywhere in practice).
     """
 
     weight_decay = setting(0.01, at_least=0, meaning="share of every parameter, times the rate, taken off each step")

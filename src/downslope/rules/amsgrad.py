@@ -12,7 +12,7 @@ __all__ = ["AMSGrad"]
 
 
 class AMSGrad(Optimizer):
-    """Steps divided by the largest mean squared gradient so far.
+    """Steps divided by the root of the largest mean squared gradient so far.
 
     Formula
     -------

@@ -63,8 +63,8 @@ class NAdam(Optimizer):
 
     References
     ----------
-    Dozat (2016), Incorporating Nesterov momentum into Adam, algorithm 2 (m is averaged there by mu(t); here by
-    beta_1, as in PyTorch and Keras).
+    Dozat (2016), Incorporating Nesterov momentum into Adam, algorithm 2 (there m is averaged by mu(t), and
+    v̂ multiplied by beta_2; here as in PyTorch and Keras).
     """
 
     learning_rate = setting(0.002, above=0, meaning="size of a step", scheduled=True)

@@ -44,6 +44,7 @@ class Optimizer:
     slots: ClassVar[tuple[str, ...]] = ()
     scalar_names: ClassVar[tuple[str, ...]] = ()
     update: ClassVar[Callable[..., Any]]
+    __signature__: ClassVar[inspect.Signature]
     learning_rate: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -70,6 +71,16 @@ class Optimizer:
                 f"{cls.__name__}.update must take {', '.join(expected)} first. Received: {', '.join(names)}"
             )
         cls.scalar_names = names[len(expected) :]
+        # What help, editors and `inspect` show: every setting with its default, the learning rate also by position.
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.POSITIONAL_OR_KEYWORD if name == "learning_rate" else inspect.Parameter.KEYWORD_ONLY,
+                default=record.default,
+            )
+            for name, record in sorted(cls.settings.items(), key=lambda item: item[0] != "learning_rate")
+        ]
+        cls.__signature__ = inspect.Signature(parameters)
 
     def __init__(self, learning_rate: Any = DEFAULT, **settings: Any) -> None:
         if type(self) is Optimizer:

@@ -17,7 +17,7 @@ from downslope.errors import InputError
 __all__ = ["Setting", "setting"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Setting:
     """What a rule knows about one of its settings; made by `setting`."""
 
@@ -30,6 +30,9 @@ class Setting:
 
     def __set_name__(self, owner: type, name: str) -> None:
         object.__setattr__(self, "name", name)
+
+    def __repr__(self) -> str:
+        return f"setting({self.default!r}; {self.legal}: {self.meaning})"
 
     @property
     def kind(self) -> type:

@@ -21,7 +21,7 @@ class SGD(Optimizer):
 
     State
     -----
-    velocity, only where momentum is above 0: an average of past steps. The learning rate is inside it, so a change
+    velocity, only where momentum is above 0: a decaying sum of past steps. The learning rate is inside it, so a change
     of rate does not rescale what is already moving.
 
     Other frameworks

@@ -1,0 +1,50 @@
+"""What the command writes on stdout and stderr; light, because every start loads it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+
+__all__ = ["ReaderLeftError", "counted", "print_list", "say", "shown", "tell"]
+
+
+class ReaderLeftError(Exception):
+    """Nobody reads stdout any more, as in `downslope train … | head`."""
+
+
+def say(line: str) -> None:
+    """Print a line on stdout; through `print`, so that it passes above a progress bar in the same terminal."""
+    try:
+        print(line, flush=True)  # noqa: T201 - this is the command's own output
+    except BrokenPipeError as error:
+        raise ReaderLeftError from error
+
+
+def tell(sentence: str) -> None:
+    """Print a sentence on stderr, if there is one."""
+    if sys.stderr is not None:
+        with suppress(OSError):  # whoever listened has gone: that is no reason to stop
+            print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - this is the command's own output
+
+
+def counted(number: int, thing: str) -> str:
+    """Return `1 epoch`, `1,000 epochs`."""
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number:,} {thing}{'es' if thing.endswith('s') else 's'}"
+
+
+def print_list(title: str, entries: Sequence[tuple[str, str]]) -> None:
+    """Print names and what they mean in two columns under a title, wrapped to the terminal."""
+    formatter = click.HelpFormatter(max_width=110)
+    with formatter.section(title):
+        formatter.write_dl(entries)
+    say(formatter.getvalue().rstrip("\n"))
+
+
+def shown(default: float | bool) -> str:
+    """Return a setting's default as help and lists show it."""
+    return str(default) if isinstance(default, bool) else f"{default:g}"
