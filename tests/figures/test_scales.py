@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downslope.figures.scales import limits_of, log_ticks, spans_more_than, steps_between, tick_numbers
+import downslope as ds
+from downslope.figures.scales import (
+    limits_of,
+    log_ticks,
+    spans_more_than,
+    steps_between,
+    straighter_as_log,
+    tick_numbers,
+)
 
 numbers = st.floats(-1e90, 1e90, allow_nan=False).filter(lambda value: value == 0 or abs(value) > 1e-90)
 
@@ -83,3 +91,26 @@ def test_log_ticks(low, high, ticks):
 )
 def test_spans(values, decades, wide):
     assert spans_more_than(np.array(values), decades) is wide
+
+
+@pytest.mark.parametrize(
+    ("schedule", "log"),
+    [
+        (ds.Exponential(1.0, 0.99), True),
+        (ds.InverseTime(1.0, decay=0.1), True),
+        (ds.Step(1.0, every=100), True),
+        (ds.Polynomial(1.0, steps=500), False),
+        (ds.Cosine(1.0, steps=500), False),
+        (ds.OneCycle(1.0, steps=500), False),
+        (ds.Cosine(1.0, steps=100, restarts=True), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_schedule_keeps_its_shape_unless_it_falls_by_factors(schedule, log):
+    assert straighter_as_log(schedule(np.arange(499))) is log
+
+
+@pytest.mark.parametrize("values", [[1e6, 1.0002e6], [1.7e9, 1.7001e9], [5 - 1e-8, 5 + 1e-8]])
+def test_numbers_that_lie_close_together_fill_their_axis(values):
+    low, high = limits_of(np.array(values), least=1e-9)
+    assert (values[1] - values[0]) / (high - low) > 0.85

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page, tick_texts
-from downslope.figures.scales import limits_of, linear_axis, log_axis, spans_more_than, steps_between
+from downslope.figures.scales import limits_of, linear_axis, log_axis, spans_more_than, steps_between, straighter_as_log
 from downslope.figures.style import SMALL, number
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _vertical_axis(axes: Axes, name: str, values: NDArray[Any]) -> str:
         high = 1.0 if not len(finite) or finite.max() > LOWEST_R2 else 0.0
         linear_axis(axes.yaxis, min(low, 0.0), high + 0.03)
         return f"cut at {number(LOWEST_R2)}" if (finite < LOWEST_R2).any() else ""
-    elif spans_more_than(values, 2.0 if name == "loss" else 1.0):
+    elif spans_more_than(values, 2.0 if name == "loss" else 1.0) and (name == "loss" or straighter_as_log(finite)):
         log_axis(axes, values)
         return "log scale"
     elif name == "learning_rate":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page, tick_texts
 from downslope.figures.sample import Sample, in_pieces, samples, scatter, titled
-from downslope.figures.scales import limits_of, linear_axis
+from downslope.figures.scales import LEAST, limits_of, linear_axis
 from downslope.figures.style import SMALL, TEXT, printable, shortened, text_width
 
 if TYPE_CHECKING:
@@ -53,13 +53,13 @@ def draw_predicted_against_true(page: Page, run: Run, box: Box, baseline: float)
     answers = [
         in_pieces(run, run.predict, part.inputs).reshape(part.crowd, -1)[:, 0].astype(np.float64) for part in parts
     ]
-    edges = limits_of(np.concatenate(true), 1.0)  # a prediction far off is drawn at the edge
+    edges = limits_of(np.concatenate(true), 1.0, LEAST)  # a prediction far off is drawn at the edge
     beyond = sum(int(np.count_nonzero((answer < edges[0]) | (answer > edges[1]))) for answer in answers)
     answers = [np.clip(answer, *edges) for answer in answers]
     notes = [f"1 of {len(names)} targets"] if len(names) > 1 else []
     notes += [f"{beyond:,} beyond the edge"] if beyond else []
     page.text(box.left, baseline + 0.17, "; ".join(["line: exact prediction", *notes]), SMALL, colour=style.muted)
-    low, high = limits_of(np.concatenate(true + answers), 0.04)
+    low, high = limits_of(np.concatenate(true + answers), 0.04, LEAST)
     axes.plot([low, high], [low, high], color=style.ink, linewidth=0.8, zorder=1)
     for part, across, up in zip(parts, true, answers, strict=True):
         held_out = part.name == "validation"

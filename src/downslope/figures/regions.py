@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page
 from downslope.figures.sample import Sample, class_key, in_pieces, marker_size, samples, scatter, titled
-from downslope.figures.scales import limits_of, linear_axis
+from downslope.figures.scales import LEAST, limits_of, linear_axis
 from downslope.figures.style import SMALL, TEXT, Style, shortened
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ MOST_CELLS = 300
 MULTIPLICATIONS = 6e9  # for one image; a wide network gets a coarser one
 PALEST, STRONGEST = 0.10, 0.42  # share of a class's colour at chance and at certainty
 MOST_TARGETS = 4
-LEAST = 1e-9  # inputs may differ little from one another, as times do; their axes can say so
 
 
 def grid_points(x: tuple[float, float], y: tuple[float, float], cells: int) -> NDArray[np.float64]:
@@ -81,7 +80,7 @@ def draw_field(page: Page, run: Run, box: Box, baseline: float) -> None:
     points = grid_points(x, y, cells)
     field = in_pieces(run, run.predict, points).reshape(len(points), -1)[:, 0].astype(np.float64)
     true = np.concatenate([part.targets[:, 0] for part in parts])
-    low, high = limits_of(np.concatenate([true, _central(field, true)]), 0.0)
+    low, high = limits_of(np.concatenate([true, _central(field, true)]), 0.0, LEAST)
     scale = Normalize(low, high, clip=True)
     axes.imshow(
         np.ma.masked_invalid(field.reshape(cells, cells)),
@@ -123,7 +122,7 @@ def draw_curve(page: Page, run: Run, box: Box, baseline: float) -> None:
     axes, x = _line_axes(page, run, box, parts, names[0] if len(names) == 1 else "target")
     at = np.linspace(*x, MOST_CELLS)[:, np.newaxis]
     curves = in_pieces(run, run.predict, at).reshape(len(at), -1)[:, : len(shown)].astype(np.float64)
-    low, high = limits_of(np.concatenate([everything.ravel(), _central(curves, everything)]), 0.06)
+    low, high = limits_of(np.concatenate([everything.ravel(), _central(curves, everything)]), 0.06, LEAST)
     linear_axis(axes.yaxis, low, high)
     outside = "" if ((curves >= low) & (curves <= high)).all() else ", partly outside"
     left = box.left
@@ -195,5 +194,5 @@ def _widened(limits: tuple[float, float], length: float) -> tuple[float, float]:
 
 def _central(predicted: NDArray[Any], true: NDArray[Any]) -> NDArray[Any]:
     """Return predictions near the true values: a fit far off must not press the data flat."""
-    low, high = limits_of(true, 1.0)
+    low, high = limits_of(true, 1.0, LEAST)
     return np.asarray(np.clip(predicted[np.isfinite(predicted)], low, high))

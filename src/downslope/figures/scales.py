@@ -16,8 +16,19 @@ from downslope.figures.style import number
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["limits_of", "linear_axis", "log_axis", "log_ticks", "spans_more_than", "steps_between", "tick_numbers"]
+__all__ = [
+    "LEAST",
+    "limits_of",
+    "linear_axis",
+    "log_axis",
+    "log_ticks",
+    "spans_more_than",
+    "steps_between",
+    "straighter_as_log",
+    "tick_numbers",
+]
 
+LEAST = 1e-9  # data may differ little from one another, as times do; their axes can say so
 LARGEST = 1e300  # beyond it a range of float64 overflows
 
 
@@ -29,16 +40,32 @@ def spans_more_than(values: NDArray[Any], decades: float) -> bool:
     return bool(math.log10(finite.max()) - math.log10(finite.min()) > decades)
 
 
+def straighter_as_log(values: NDArray[Any]) -> bool:
+    """Whether the logarithms of positive values lie closer to a straight line than the values themselves.
+
+    So a line, a cosine or a cycle keeps its own shape, and a decay by factors becomes a line.
+    """
+    place = np.arange(len(values), dtype=np.float64)
+
+    def straightness(heights: NDArray[Any]) -> float:
+        spread = heights.std() * place.std()
+        return float(((heights - heights.mean()) * (place - place.mean())).mean() / spread) ** 2 if spread > 0 else 0.0
+
+    as_log = straightness(np.log(values))
+    return as_log > 0.5 and as_log > straightness(values)
+
+
 def limits_of(values: NDArray[Any], margin: float = 0.05, least: float = 2e-3) -> tuple[float, float]:
     """Return limits around the finite values, with a margin as a share of their range; never empty.
 
-    The range is at least `least` times the largest magnitude, so that labels of nearly equal numbers stay short.
+    The range is at least `least` times the largest magnitude, so that labels of nearly equal numbers stay short, and
+    0.002 times it where all are equal.
     """
     finite = np.clip(values[np.isfinite(values)], -LARGEST, LARGEST)
     if not len(finite):
         return 0.0, 1.0
     low, high = float(finite.min()), float(finite.max())
-    least = least * max(abs(low), abs(high)) or 1.0
+    least = (least if high > low else 2e-3) * max(abs(low), abs(high)) or 1.0
     room = max(least - (high - low), 0.0) / 2 + margin * max(high - low, least)
     return low - room, high + room
 
