@@ -100,7 +100,7 @@ def linear_axis(axis: Any, low: float, high: float, most: int = 4) -> None:
     """Give an axis these limits and round ticks."""
     axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})
     base = 0.0
-    if max(abs(low), abs(high)) > 1e4 * (high - low):  # long numbers that differ little: ticks tell the difference
+    if max(abs(low), abs(high)) > 1e3 * (high - low):  # long numbers that differ little: ticks tell the difference
         unit = 10.0 ** math.ceil(math.log10(high - low))
         base = round((low + high) / 2 / unit) * unit
         axis.set_label_text(f"{axis.get_label_text()} − {base:,.12g}".replace("− -", "+ "))
