@@ -68,8 +68,13 @@ def cos(x: Any) -> Any:
     return _sine_or_cosine(x, 1)
 
 
-def power(base: Any, exponent: int) -> Any:
-    """Return base to a whole power ≥ 0 by repeated squaring (symbols and fractions work too)."""
+def power(base: Any, exponent: Any) -> Any:
+    """Return base to a whole power ≥ 0 by repeated squaring (symbols and fractions work too).
+
+    An array of exponents gives an array, by the same multiplications for each.
+    """
+    if not isinstance(exponent, int):
+        return _power_array(base, exponent)
     if exponent < 0:
         raise ValueError(f"power takes a whole exponent of at least 0, not {exponent}")
     result, square = base**0, base
@@ -79,6 +84,16 @@ def power(base: Any, exponent: int) -> Any:
         exponent >>= 1
         if exponent:
             square = square * square
+    return result
+
+
+def _power_array(base: Any, exponents: Any) -> Any:
+    import numpy as np
+
+    result: Any = 1.0
+    while (exponents > 0).any():
+        result = np.where(exponents % 2 == 1, result * base, result)
+        base, exponents = base * base, exponents // 2
     return result
 
 

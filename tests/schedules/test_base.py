@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import downslope.schedules
+from downslope import exact
 from downslope.errors import InputError
 from downslope.schedules import Constant, Cosine, InverseTime, Schedule, Step
-from downslope.schedules.base import between, maximum, minimum, where, whole_power
+from downslope.schedules.base import between, maximum, minimum, where
 
 STEPS = [*range(120), 999, 12345, 10**6 + 3, 2**31, 2**40, 2**40 + 1, 2**53]
 
@@ -139,11 +140,11 @@ def test_a_schedule_of_ones_own():
 
 
 @given(st.integers(0, 10**6), st.floats(1e-3, 10.0))
-def test_whole_power_of_an_array_multiplies_as_for_one_number(exponent, factor):
+def test_power_of_an_array_multiplies_as_for_one_number(exponent, factor):
     exponents = np.array([exponent, 0, 1, exponent // 2, exponent + 1])
     with np.errstate(over="ignore", under="ignore"):
-        together = whole_power(factor, exponents).tolist()
-    assert together == [whole_power(factor, int(one)) for one in exponents]
+        together = exact.power(factor, exponents).tolist()
+    assert together == [exact.power(factor, int(one)) for one in exponents]
 
 
 def test_helpers_serve_numbers_and_arrays():

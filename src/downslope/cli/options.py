@@ -51,7 +51,7 @@ class SectionedCommand(click.Command):
 
 
 class _SectionOption(click.Option):
-    def __init__(self, *names: Any, section: str = "Other", **attributes: Any) -> None:
+    def __init__(self, *names: Any, section: str, **attributes: Any) -> None:
         super().__init__(*names, **attributes)
         self.section = section
 
@@ -82,12 +82,14 @@ def _help(records: Mapping[str, Setting]) -> str:
     meanings = _groups((record.meaning, name) for name, record in records.items())
     legal = _groups((record.legal, name) for name, record in records.items() if record.kind is not bool)
     defaults = _groups((shown(record.default), name) for name, record in records.items())
-    meaning = "; ".join(meanings)
-    if len(meanings) > 1:
-        meaning = "; ".join(f"{text} ({', '.join(names)})" for text, names in meanings.items())
-    intervals = list(legal) if len(legal) <= 1 else [f"{text} ({', '.join(names)})" for text, names in legal.items()]
-    listed = "; ".join(f"{value} ({', '.join(names)})" for value, names in defaults.items())
-    return f"{'; '.join([meaning[0].upper() + meaning[1:], *intervals])}. Default: {listed}."
+    told = [text for groups in (meanings, legal) for text in (_named(groups) if len(groups) > 1 else groups)]
+    sentence = "; ".join(told)
+    return f"{sentence[0].upper()}{sentence[1:]}. Default: {'; '.join(_named(defaults))}."
+
+
+def _named(groups: Mapping[str, list[str]]) -> list[str]:
+    """Return each text with the rules that share it."""
+    return [f"{text} ({', '.join(names)})" for text, names in groups.items()]
 
 
 def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

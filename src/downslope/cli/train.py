@@ -252,23 +252,19 @@ def _layers(text: str) -> list[int]:
     return sizes
 
 
-Writer = tuple[Path, Callable[[Run, Path], None]]
+Writer = tuple[Path, Callable[[Run, Path], object]]
 
 
 def _writers(plot: str | None, history: str | None) -> list[Writer]:
     """Return what is to be written where, refusing before the training what could not be written after it."""
     writers: list[Writer] = []
     if plot is not None:
-        writers.append((place("plot", plot, (".png", ".svg", ".pdf")), _write_picture))
+        from downslope.figures import PICTURES, training_picture
+
+        writers.append((place("plot", plot, PICTURES), training_picture))
     if history is not None:
         writers.append((place("history", history, TABLES), lambda run, path: write_table(run.history.frame(), path)))
     return writers
-
-
-def _write_picture(run: Run, path: Path) -> None:
-    from downslope.figures import training_picture
-
-    training_picture(run, path)
 
 
 def _finish(run: Run, writers: list[Writer], lines: Lines, seconds: float) -> None:

@@ -23,7 +23,6 @@ WHOLE = r"^[+-]?[0-9]+$"
 WHOLE_WITH_POINT = r"^[+-]?[0-9]+(\.0*)?$"  # as pandas writes whole numbers of a column that had blanks
 COMMA_NUMBER = r"^\s*[+-]?[0-9.]*,[0-9]+([eE][+-]?[0-9]+)?\s*$"
 COMMA_GROUPED = r"^\s*[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+\s*$"
-POINT_NUMBER = r"^[+-]?[0-9]*\.[0-9]*([eE][+-]?[0-9]+)?$"
 BLANK = "hold a value in every row (fill the blanks, or leave such rows out)"
 EXACT = f"hold whole numbers of at most 2**53 = {LARGEST_EXACT:,}, the largest that stay exact"
 FINITE = "hold finite numbers"

@@ -30,7 +30,7 @@ class Reference:
         self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
     ) -> None:
         """Make `steps` updates, keeping every one; see `Engine.advance`."""
-        order = problem.order(state.epoch)
+        order = problem.order(state.epoch) if state.batch else None
         for _ in range(steps):
             if control.stopping:
                 return

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from downslope.figures.picture import training_picture
+from downslope.figures.picture import PICTURES, training_picture
 
-__all__ = ["training_picture"]
+__all__ = ["PICTURES", "training_picture"]

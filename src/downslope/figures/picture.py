@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from downslope.training import Run
 
-__all__ = ["training_picture"]
+__all__ = ["PICTURES", "training_picture"]
 
 WIDTH, HEIGHT, DOTS = 8.0, 6.2, 200  # inches, and dots an inch of a PNG: 1600 × 1240
-ENDINGS = (".png", ".svg", ".pdf")
+PICTURES = (".png", ".svg", ".pdf")
 # Matplotlib reads some settings only while it draws or saves, from one place for all threads.
 _settings_lock = threading.Lock()
 
@@ -78,7 +78,7 @@ def training_picture(
     if title is not None and not isinstance(title, str):
         raise checks.refuse("title", "a text", title)
     colours = styled(style)
-    file = None if path is None else place("path", path, ENDINGS)
+    file = None if path is None else place("path", path, PICTURES)
     fixed = {"font.family": FONT, "svg.hashsalt": "downslope", "text.usetex": False}
     with _settings_lock, matplotlib.style.context(["default", fixed]):
         page = Page(WIDTH, HEIGHT, colours)

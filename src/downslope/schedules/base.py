@@ -237,17 +237,6 @@ def half_cosine(progress: Any) -> Any:
     return 0.5 * (1.0 + exact.cos(3.141592653589793 * progress))
 
 
-def whole_power(factor: float, exponent: Any) -> Any:
-    """Return `factor` to a whole power ≥ 0; an array of exponents takes the multiplications of `exact.power`."""
-    if isinstance(exponent, int):
-        return exact.power(factor, exponent)
-    result: Any = 1.0
-    while (exponent > 0).any():
-        result = where(exponent % 2 == 1, result * factor, result)
-        factor, exponent = factor * factor, exponent // 2
-    return result
-
-
 def missing_length(schedule: Schedule) -> InputError:
     """Return the error for a schedule that goes on for ever and yet has a follower; the caller raises it."""
     rule = "steps must be given with .for_steps(steps) before another schedule can follow one that goes on for ever."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from downslope import checks
+from downslope import checks, exact
 from downslope.schedules.base import (
     LARGEST_STEP,
     Schedule,
@@ -17,7 +17,6 @@ from downslope.schedules.base import (
     number,
     switch,
     where,
-    whole_power,
 )
 
 __all__ = ["Cosine", "LinearWarmup", "OneCycle"]
@@ -115,7 +114,7 @@ class Cosine(Schedule):
         if not self.restarts:
             return between(self.final, self.base, half_cosine(minimum(k, self.steps) / self.steps))
         period, done, length = self._period(k)
-        return between(self.final, self.base, whole_power(self.peak_factor, period) * half_cosine(done / length))
+        return between(self.final, self.base, exact.power(self.peak_factor, period) * half_cosine(done / length))
 
     def _period(self, k: Any) -> tuple[Any, Any, Any]:
         """Return the number of the period k lies in, the updates done in it, and its length."""

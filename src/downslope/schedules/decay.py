@@ -17,7 +17,6 @@ from downslope.schedules.base import (
     several,
     switch,
     where,
-    whole_power,
     whole_step,
 )
 
@@ -111,7 +110,7 @@ class Exponential(Schedule):
     staircase: bool = switch(default=False)
 
     def _rate(self, k: Any) -> Any:
-        stair = self.base * whole_power(self.rate, k // self.steps)
+        stair = self.base * exact.power(self.rate, k // self.steps)
         if self.staircase:
             return stair
         return stair * exact.exp(exact.log(self.rate) * ((k % self.steps) / self.steps))
@@ -144,7 +143,7 @@ class Step(Schedule):
     factor: float = number(default=0.1, above=0)
 
     def _rate(self, k: Any) -> Any:
-        return self.base * whole_power(self.factor, k // self.every)
+        return self.base * exact.power(self.factor, k // self.every)
 
 
 class Piecewise(Schedule):
