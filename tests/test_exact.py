@@ -10,6 +10,8 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from downslope import exact
 
@@ -176,12 +178,66 @@ def test_power_of_arrays_and_symbols():
 def test_power_refuses_a_negative_exponent():
     with pytest.raises(ValueError, match="whole exponent of at least 0, not -1"):
         exact.power(2.0, -1)
+    with pytest.raises(ValueError, match="whole exponents of at least 0, not -2"):
+        exact.power(2.0, np.array([3, -1, -2]))
+
+
+@given(
+    st.floats(-2.0, 2.0),
+    st.one_of(st.integers(0, 100), st.integers(0, 2**53)),
+    st.sampled_from([0, 1, 2, 7, 300, 5000]),
+    st.sampled_from([1, 3, 2**20]),
+)
+def test_power_of_an_array_multiplies_as_for_one_number(base, first, count, apart):
+    exponents = first + apart * np.arange(count)
+    together = exact.power(base, exponents)
+    assert together.dtype == np.float64
+    for i in {0, 1, 2, 63, 64, 255, 256, 299, 4095, 4096, count - 1} & set(range(count)):
+        assert together[i].hex() == exact.power(base, int(exponents[i])).hex()
+
+
+def test_power_of_arrays_of_bases_and_exponents():
+    bases, exponents = np.array([0.9, -1.5, 0.0, 2.0]), np.array([7, 3, 0, 2**40 + 1])
+    with np.errstate(over="ignore"):
+        together = exact.power(bases, exponents).tolist()
+    assert together == [exact.power(base, one) for base, one in zip(bases.tolist(), exponents.tolist(), strict=True)]
+    assert exact.power(0.5, np.array(3)) == 0.125
+    assert exact.power(0.5, np.array([], dtype=np.int64)).shape == (0,)
+    assert exact.power(0.5, np.array([[1, 2], [3, 0]])).tolist() == [[0.5, 0.25], [0.125, 1.0]]
+
+
+def test_choices_serve_numbers_and_arrays():
+    assert (exact.where(True, 1, 2), exact.where(False, 1, 2)) == (1, 2)
+    assert (exact.minimum(3, 5), exact.minimum(5, 3), exact.maximum(3, 5), exact.maximum(5, 3)) == (3, 3, 5, 5)
+    array = np.array([1, 4])
+    assert exact.where(array > 2, array, 7).tolist() == [7, 4]
+    assert exact.minimum(array, 3).tolist() == [1, 3]
+    assert exact.maximum(array, 3).tolist() == [3, 4]
+    assert exact.sqrt(2.0).hex() == exact.sqrt(np.array([2.0]))[0].hex() == math.sqrt(2.0).hex()
+
+
+@given(st.floats(0.0, 0.9999), st.lists(st.one_of(st.integers(0, 20_000), st.integers(0, 50)), min_size=1, max_size=6))
+def test_products_are_multiplied_from_the_first_on_whatever_is_asked(share, asked):
+    def factor(n):
+        return share * (n / (n + 1))
+
+    product = exact.Products(factor)
+    together = exact.Products(factor)(np.array(asked)).tolist()
+    for n, from_array in zip(asked, together, strict=True):
+        expected = math.prod(map(factor, range(1, n + 1)), start=1.0)
+        assert product(n) == from_array
+        assert 1 - from_array == 1 - expected
+        assert from_array == expected or expected < 2.0**-60
+        assert product(np.array([n, 0])).tolist() == [from_array, 1.0]
+    if share < 0.99:
+        assert len(product._kept) < 5000  # what no longer counts is not kept
 
 
 def test_numbers_load_no_numpy():
     code = (
         "import sys; from downslope import exact; exact.exp(0.3); exact.exp(-800); exact.log(2); exact.log(0.0); "
-        "exact.power(0.9, 1000); print('numpy' in sys.modules)"
+        "exact.power(0.9, 1000); exact.sqrt(2.0); exact.where(True, 1, 2); exact.minimum(1, 2); "
+        "exact.Products(lambda n: 0.5)(9); print('numpy' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "False\n"

@@ -1,17 +1,20 @@
-"""Elementary functions from + − × ÷ alone, so that they give the same bits on every processor.
+"""Elementary functions from + − × ÷ (and √) alone, so that they give the same bits on every processor.
 
 A library's `exp` or `cos` may take another path on another processor and differ in the last bit; a long training
 then ends elsewhere. These are a range reduction and a Taylor polynomial in Horner's form, in float64. Largest error
 seen against 50-digit values: below 2 units in the last place (tests/test_exact.py). A Python number gives a Python
-float without loading NumPy; an array gives an array.
+float without loading NumPy; an array gives an array, with the same bits in every element.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+from array import array
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["cos", "exp", "log", "power", "sin"]
+__all__ = ["Products", "cos", "exp", "log", "maximum", "minimum", "power", "sin", "sqrt", "where"]
 
 # ln 2 and π/2 as a head with trailing zero bits (so that a small multiple of it is exact) and its remainder.
 LN2_HEAD, LN2_TAIL = 6.93147180369123816490e-01, 1.90821492927058770002e-10
@@ -23,11 +26,15 @@ HALF_PI_HEAD, HALF_PI_MIDDLE, HALF_PI_TAIL = (
 SQRT_HALF = 0.7071067811865476
 # e^x is finite up to the first, and rounds to zero below the second.
 EXP_MAX, EXP_MIN = 709.782712893384, -745.2
+# A running product below the first no longer changes 1 − product; products are made so many at a time.
+NEGLIGIBLE, BLOCK = 2.0**-60, 4096
+# Tables of powers have at most 2¹⁶ entries.
+TABLE_BITS = 16
 
-EXP_TERMS = [1.0 / math.factorial(n) for n in range(13, -1, -1)]
-LOG_TERMS = [2.0 / (2 * n + 1) for n in range(11, 0, -1)]
-SIN_TERMS = [(-1.0) ** n / math.factorial(2 * n + 1) for n in range(8, 0, -1)]
-COS_TERMS = [(-1.0) ** n / math.factorial(2 * n) for n in range(8, 1, -1)]
+EXP_TERMS = tuple(1.0 / math.factorial(n) for n in range(13, -1, -1))
+LOG_TERMS = tuple(2.0 / (2 * n + 1) for n in range(11, 0, -1))
+SIN_TERMS = tuple((-1.0) ** n / math.factorial(2 * n + 1) for n in range(8, 0, -1))
+COS_TERMS = tuple((-1.0) ** n / math.factorial(2 * n) for n in range(8, 1, -1))
 
 
 def exp(x: Any) -> Any:
@@ -87,13 +94,99 @@ def power(base: Any, exponent: Any) -> Any:
     return result
 
 
+def sqrt(x: Any) -> Any:
+    """Return √x, which every processor rounds correctly; x at least 0."""
+    if not hasattr(x, "dtype"):
+        return math.sqrt(x)
+    import numpy as np
+
+    return np.sqrt(x)
+
+
+def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
+    """Return `chosen` where the condition holds and `otherwise` elsewhere."""
+    if not hasattr(condition, "dtype"):
+        return chosen if condition else otherwise
+    import numpy as np
+
+    return np.where(condition, chosen, otherwise)
+
+
+def minimum(a: Any, b: Any) -> Any:
+    """Return the smaller of two."""
+    return where(a < b, a, b)
+
+
+def maximum(a: Any, b: Any) -> Any:
+    """Return the larger of two."""
+    return where(a > b, a, b)
+
+
+class Products:
+    """The running products p(n) = f(1)·f(2)·…·f(n) of factors from 0 to below 1, as far as 1 − p(n) tells them apart.
+
+    They are multiplied from the first on, so the digits do not depend on which is asked for first, and are kept. Below
+    2⁻⁶⁰, where 1 − p(n) has long been 1, the last one kept stands for all that follow, so that few are kept.
+
+    Parameters
+    ----------
+    factor : callable
+        f, for a whole number and for an array of them, with the same bits.
+
+    Examples
+    --------
+    >>> product = Products(lambda n: n / (n + 1))
+    >>> product(0), product(3)
+    (1.0, 0.25)
+    """
+
+    def __init__(self, factor: Callable[[Any], Any]) -> None:
+        self._factor = factor
+        self._kept = array("d", [1.0])
+        self._lock = threading.Lock()
+
+    def __call__(self, n: Any) -> Any:
+        """Return p(n) for a whole number or an array of them, each at least 0."""
+        with self._lock:
+            if not hasattr(n, "dtype"):
+                while len(self._kept) <= n and self._kept[-1] >= NEGLIGIBLE:
+                    self._kept.append(self._kept[-1] * float(self._factor(len(self._kept))))
+                return self._kept[min(n, len(self._kept) - 1)]
+            import numpy as np
+
+            highest = int(n.max(initial=0))
+            while len(self._kept) <= highest and self._kept[-1] >= NEGLIGIBLE:
+                following = np.arange(len(self._kept), min(len(self._kept) + BLOCK, highest + 1))
+                products = np.multiply.accumulate([self._kept[-1], *self._factor(following).tolist()])[1:]
+                kept = np.flatnonzero(products < NEGLIGIBLE)
+                self._kept.extend(products[: int(kept[0]) + 1 if len(kept) else None].tolist())
+            return np.array(self._kept)[np.minimum(n, len(self._kept) - 1)]
+
+
 def _power_array(base: Any, exponents: Any) -> Any:
     import numpy as np
 
-    result: Any = 1.0
-    while (exponents > 0).any():
-        result = np.where(exponents % 2 == 1, result * base, result)
-        base, exponents = base * base, exponents // 2
+    if (exponents < 0).any():
+        raise ValueError(f"power takes whole exponents of at least 0, not {exponents.min()}")
+    if not isinstance(base, float):
+        result: Any = 1.0
+        while (exponents > 0).any():
+            result = np.where(exponents % 2 == 1, result * base, result)
+            base, exponents = base * base, exponents // 2
+        return result
+    # The product of an exponent is that of the exponent without its highest bit, times one square more: so a table of
+    # the products of all low bits takes one multiplication each, and only the bits above it are left.
+    bits = int(exponents.max(initial=0)).bit_length()
+    low = min(bits, int(exponents.size).bit_length(), TABLE_BITS)
+    table = np.ones(2**low)
+    with np.errstate(over="ignore", under="ignore"):
+        for bit in range(low):
+            np.multiply(table[: 2**bit], base, out=table[2**bit : 2 ** (bit + 1)])
+            base = base * base
+        result = table[exponents & (2**low - 1)]
+        for bit in range(low, bits):
+            result = np.where(exponents >> bit & 1, result * base, result)
+            base = base * base
     return result
 
 
@@ -101,7 +194,7 @@ def _is_scalar(x: Any) -> bool:
     return isinstance(x, (int, float)) and not hasattr(x, "dtype")
 
 
-def _horner(terms: list[float], x: Any) -> Any:
+def _horner(terms: tuple[float, ...], x: Any) -> Any:
     total = terms[0]
     for term in terms[1:]:
         total = total * x + term

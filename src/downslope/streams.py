@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from downslope import checks, exact
 
-__all__ = ["Stream", "chapter_normals"]
+__all__ = ["Stream", "chapter_normals", "purpose_word"]
 
 
 class Stream:
@@ -35,8 +35,7 @@ class Stream:
     def __init__(self, seed: int, purpose: str, index: int = 0) -> None:
         checks.whole("seed", seed, at_least=0, at_most=2**64 - 1)
         checks.whole("index", index, at_least=0, at_most=2**64 - 1)
-        digest = hashlib.blake2b(purpose.encode(), digest_size=8).digest()
-        key = np.array([seed, int.from_bytes(digest, "little")], dtype=np.uint64)
+        key = np.array([seed, purpose_word(purpose)], dtype=np.uint64)
         counter = np.array([0, 0, 0, index], dtype=np.uint64)
         self._words = np.random.Philox(key=key, counter=counter)
 
@@ -60,6 +59,11 @@ class Stream:
     def _fractions(self, shape: int | tuple[int, ...]) -> NDArray[np.float64]:
         count = shape if isinstance(shape, int) else math.prod(shape)
         return (self.words(count) >> np.uint64(11)).astype(np.float64).reshape(shape)
+
+
+def purpose_word(purpose: str) -> int:
+    """Return the second word of the key of a purpose's streams: 8 bytes of the BLAKE2b hash of its name."""
+    return int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little")
 
 
 def chapter_normals(shape: int | tuple[int, ...], skip: int = 0) -> NDArray[np.float32]:

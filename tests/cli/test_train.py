@@ -38,6 +38,7 @@ def test_json_is_one_object_a_line_and_ends_with_the_final_state(command):
     assert [row["epoch"] for row in rows[:-1]] == [0, 100, 200]
     assert set(rows[0]) == {
         *("epoch", "loss", "accuracy", "learning_rate", "penalty", "gradient_norm", "update_ratio"),
+        "largest_weight",
         *("validation_loss", "validation_accuracy"),
     }
     assert rows[-1]["final"]["epochs"] == rows[-1]["final"]["steps"] == 201

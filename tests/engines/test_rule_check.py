@@ -12,7 +12,14 @@ from downslope.engines.update import apply_update
 from downslope.errors import InputError
 from downslope.rules import RULES, SGD, Optimizer, setting
 
-CHECKS = ["settings", "one step on arrays", "compiled, same bits", "finds known minima", "documented formula"]
+CHECKS = [
+    "settings",
+    "one step on arrays",
+    "many steps at once",
+    "compiled, same bits",
+    "finds known minima",
+    "documented formula",
+]
 
 
 def rule(body, slots=(), extra=(), doc=None, **settings):
@@ -60,7 +67,7 @@ def test_a_rule_in_a_script_of_nine_lines(tmp_path):
     lines = done.stdout.splitlines()
     assert len(SCRIPT.strip().splitlines()) < 10
     assert lines[0] == "Clipped: every check passed"
-    assert [line[2:9] for line in lines[1:]] == ["passed "] * 4 + ["skipped"]
+    assert [line[2:9] for line in lines[1:]] == ["passed "] * 5 + ["skipped"]
     assert lines[-1].endswith("because the docstring has no Formula section")
 
 
@@ -221,6 +228,37 @@ def keeps_unused(xp, parameter, gradient, velocity, learning_rate, momentum, nes
 def test_a_broken_class_is_refused(broken, message):
     with pytest.raises(RuleError, match=rf"^{broken.__name__} did not pass\.\n  {message}"):
         check_rule(broken)
+
+
+class Rounded(SGD):
+    """Another power for an array than for a number."""
+
+    steps_as_arrays = True
+
+    def per_step(self, step):
+        return {"momentum": 0.97**step}
+
+
+class Choosing(SGD):
+    """Decides by a step, which an array cannot."""
+
+    steps_as_arrays = True
+
+    def per_step(self, step):
+        return {"momentum": 0.5 if step < 3 else self.momentum}
+
+
+def test_a_rule_that_wrongly_says_it_takes_many_steps_at_once_is_refused():
+    ending = r"Use \+ − × ÷ and downslope\.exact's functions there, or leave steps_as_arrays False$"
+    with pytest.raises(RuleError, match=r"many steps at once: per_step gives momentum other bits at step .*" + ending):
+        check_rule(Rounded)
+    failing = r"many steps at once: per_step fails on an array of steps: ValueError: The truth value .*" + ending
+    with pytest.raises(RuleError, match=failing):
+        check_rule(Choosing)
+    honest = type("Mine", (Choosing,), {"steps_as_arrays": False})
+    assert check_rule(honest).checks[2] == Check(
+        "many steps at once", "per_step is called once a step; with steps_as_arrays = True beside it, once for many"
+    )
 
 
 def test_all_failures_are_listed():

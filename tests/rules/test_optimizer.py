@@ -178,6 +178,60 @@ def test_a_schedule_that_gives_a_wrong_value_is_told_with_its_step(given):
         rule.scalars(5)
 
 
+SOURCE = """
+from downslope.exact import power
+from downslope.rules import SGD, Adam, Optimizer, setting
+TENTH = 0.1
+def helper(x):
+    return x + TENTH
+class Base(Adam):
+    limit = 2.0
+    def halved(self, x):
+        return x / self.limit
+class Mine(Base):
+    'The docstring.'
+    beta_1 = setting(0.5, at_least=0, below=1, meaning="share")
+    def per_step(self, step):
+        return {**super().per_step(step), "correction_1": self.halved(helper(power(0.9, step)))}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("The docstring.", "Another.", True),
+        ("setting(0.5,", "setting(0.6,", True),  # a value, which `describe` holds
+        ("TENTH = 0.1", "TENTH = 0.2", False),
+        ("x + TENTH", "x - TENTH", False),
+        ("power(0.9,", "power(0.8,", False),
+        ("limit = 2.0", "limit = 4.0", False),
+        ("x / self.limit", "x * self.limit", False),
+        ("    def halved", "    slots = ('m', 'v')\n    def halved", False),
+        ("limit = 2.0", "limit = [2.0]", None),
+    ],
+)
+def test_the_fingerprint_of_a_rule_is_that_of_all_its_code(old, new, same):
+    def made(text):
+        names = {"__name__": "mine"}
+        exec(text, names)
+        return names["Mine"].fingerprint()
+
+    assert old in SOURCE
+    before, after = made(SOURCE), made(SOURCE.replace(old, new))
+    assert before is not None
+    if same is None:
+        assert after is None
+    else:
+        assert after is not None
+        assert (after == before) == same
+
+
+def test_every_rule_of_the_package_has_a_fingerprint():
+    found = {rule.fingerprint() for rule in RULES.values()}
+    assert None not in found
+    assert len(found) == len(RULES)
+
+
 def test_documented_sections():
     class Documented(SGD):
         """First line.

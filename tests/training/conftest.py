@@ -40,6 +40,8 @@ def printed_runs():
 def disturb(monkeypatch):
     """A function: the next runs made call `action()` once, at one step, before or after that step is kept."""
     monkeypatch.setattr(run_module, "ENGINES", dict(run_module.ENGINES))
+    # The engine that keeps every step, so that each can be disturbed.
+    monkeypatch.setattr(run_module, "engine_name", lambda *_: "reference")
 
     def at(step, action=lambda: signal.raise_signal(signal.SIGINT), *, after=False):
         class Disturbed(Reference):

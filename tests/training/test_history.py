@@ -10,7 +10,7 @@ from downslope.training import History
 
 
 def record(epoch):
-    return EpochRecord(*(epoch + 0.125 * place for place in range(8)))
+    return EpochRecord(*(epoch + 0.125 * place for place in range(len(EpochRecord._fields))))
 
 
 def filled(epochs, kind="classification", *, validation=True):
@@ -20,7 +20,7 @@ def filled(epochs, kind="classification", *, validation=True):
     return history
 
 
-COMMON = ("epoch", "loss", "accuracy", "learning_rate", "penalty", "gradient_norm", "update_ratio")
+COMMON = ("epoch", "loss", "accuracy", "learning_rate", "penalty", "gradient_norm", "update_ratio", "largest_weight")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ __all__ = ["downslope"]
 
 COMMANDS = {
     "train": "Train a network on a data set or a table.",
+    "map": "Train it over ranges of settings, and draw the map.",
     "rules": "List the update rules, or explain one.",
     "schedules": "List the learning-rate schedules, or explain one.",
     "data": "List the data sets, explain one, or write it to a file.",
@@ -46,5 +47,6 @@ def downslope() -> None:
     \b
     downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-3 --momentum 0.9 --plot spiral.png
     downslope train wine.csv --target class --optimizer adam --validation 0.2
+    downslope map spiral --optimizer sgd --over learning_rate=log:1e-3:10:16 --over momentum=0:0.99:16 --plot map.png
     downslope rules adam
     """

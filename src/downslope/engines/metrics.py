@@ -12,7 +12,7 @@ from downslope.engines.update import FloatArray
 from downslope.errors import NonFiniteError
 from downslope.network import Loss
 
-__all__ = ["labels", "norm", "score", "stopped", "tally"]
+__all__ = ["labels", "norm", "score", "scores", "stopped", "tally"]
 
 
 def norm(vector: FloatArray) -> float:
@@ -49,14 +49,19 @@ def score(loss: Loss, tallied: FloatArray, part: Part) -> float:
 
     Averaged so, R² does not depend on the targets' units.
     """
+    return float(scores(loss, tallied, part))
+
+
+def scores(loss: Loss, tallied: FloatArray, part: Part) -> NDArray[np.float64]:
+    """Return the score of each of several tallies: one number each, or one row of numbers by target."""
     if loss.kind == "classification":
-        return float(tallied) / len(part.inputs)
+        return np.asarray(tallied, dtype=np.float64) / len(part.inputs)
     targets = np.asarray(part.targets, dtype=np.float64)
     with np.errstate(all="ignore"):
         spread = np.square(targets - targets.mean(axis=0)).sum(axis=0)
         # Asked of the targets, not of the spread: the mean of equal numbers can be one rounding away from them.
         constant = (targets == targets[0]).all(axis=0)
-        return float(np.where(constant, math.nan, 1.0 - tallied / spread).mean())
+        return np.asarray(np.where(constant, math.nan, 1.0 - tallied / spread).mean(axis=-1))
 
 
 def stopped(what: str, epoch: int, step: int, learning_rate: float) -> NonFiniteError:

@@ -44,11 +44,12 @@ class EpochRecord(NamedTuple):
     penalty: float
     gradient_norm: float
     update_ratio: float
+    largest_weight: float
     validation_loss: float
     validation_score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Everything that stays the same during training."""
 
@@ -78,13 +79,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over the steps of an epoch that is under way, and what held when it began."""
+    """Sums over the steps of an epoch that is under way (of the weights the largest), and what held when it began."""
 
     loss: float = 0.0
     tally: FloatArray | float = 0.0
     penalty: float = 0.0
     gradient_norm: float = 0.0
     update_ratio: float = 0.0
+    largest_weight: float = 0.0
     learning_rate: float = math.nan
     before: Scores | None = None
 

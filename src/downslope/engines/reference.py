@@ -102,6 +102,7 @@ class Reference:
                 penalty=sums.penalty + penalty,
                 gradient_norm=sums.gradient_norm + gradient_norm,
                 update_ratio=sums.update_ratio + (norm(update) / weight_norm if weight_norm else math.inf),
+                largest_weight=max(sums.largest_weight, float(np.abs(parameters).max())),
             )
         return State(
             parameters,
@@ -132,6 +133,7 @@ def _record(problem: Problem, totals: Totals) -> EpochRecord:
         penalty=penalty,
         gradient_norm=totals.gradient_norm / steps,
         update_ratio=totals.update_ratio / steps,
+        largest_weight=totals.largest_weight,
         validation_loss=before.loss,
         validation_score=before.score,
     )

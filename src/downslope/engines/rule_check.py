@@ -13,6 +13,7 @@ import numpy as np
 from downslope.checks import refuse
 from downslope.engines import vocabulary
 from downslope.engines.rule_descent import find_minima
+from downslope.engines.scalars import array_scalars
 from downslope.engines.update import FloatArray, apply_update, cast_scalars, new_slots
 from downslope.errors import DownslopeError, InputError, MissingExtraError, RuleError
 from downslope.rules import Optimizer, Setting
@@ -25,6 +26,7 @@ TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 STEPS = 4
 SIZE = 67  # a few whole vectors and a rest
 DRAWS = 8
+ALONE = "Use + − × ÷ and downslope.exact's functions there, or leave steps_as_arrays False"
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def check_rule(rule_class: type[Optimizer]) -> Report:
     """Check that an update rule keeps what every engine relies on.
 
     Checked are: the message for every wrong setting; that `update` works element by element, on any shape, keeps the
-    type, writes into nothing and returns its declared slots; that NumPy and the compiled loop give the same bits in
+    type, writes into nothing and returns its declared slots; that `per_step` keeps its bits where it says that it takes
+    many steps at once; that NumPy and the compiled loop give the same bits in
     float32 and float64; that it finds known minima at some learning rate; and that the documented formula is what
     the code computes. Settings are drawn from their legal intervals. Takes a few seconds.
 
@@ -91,6 +94,7 @@ def check_rule(rule_class: type[Optimizer]) -> Report:
     for name, check, needs_a_working_rule in (
         ("settings", _settings, False),
         ("one step on arrays", _arrays, False),
+        ("many steps at once", _many_steps, True),
         ("compiled, same bits", _compiled, True),
         ("finds known minima", find_minima, True),
         ("documented formula", _formula, True),
@@ -203,6 +207,31 @@ def _array_error(error: Exception) -> str:
     if "truth value of an array" in str(error):
         return "update decides by an array: use xp.where(condition, a, b), which decides for each element"
     return f"update fails on arrays: {_told(error)}"
+
+
+def _many_steps(rule_class: type[Optimizer]) -> str:
+    """Compare the scalars of an array of steps with those of each step alone, bit by bit."""
+    if not rule_class.steps_as_arrays:
+        return "per_step is called once a step; with steps_as_arrays = True beside it, once for many"
+    rules = _drawn(rule_class)
+    # From everywhere in a long run, so that every case of a formula that looks at the step is met.
+    ages = np.array([*range(1, 40), *range(990, 1010), 9_999, 10_000, 10_001, 2**20 + 1])
+    for rule in rules:
+        # Scheduled settings come as arrays too: here of a value that stays the same.
+        held = {name: getattr(rule, name) for name, record in rule_class.settings.items() if record.scheduled}
+        many = rule.unchecked({name: np.full(len(ages), value) for name, value in held.items()})
+        with np.errstate(all="ignore"):
+            try:
+                together = array_scalars(many, ages)
+            except Exception as error:  # the rule's own code may raise anything
+                raise RuleError(f"per_step fails on an array of steps: {_told(error)}. {ALONE}") from error
+            alone = np.array([list(map(float, rule.named_scalars(age).values())) for age in ages.tolist()])
+        for i, j in np.argwhere(_bits(together) != _bits(alone)).tolist():
+            raise RuleError(
+                f"per_step gives {rule_class.scalar_names[j]} other bits at step {ages[i]} in an array of steps than "
+                f"alone: {float(together[i, j]).hex()} against {float(alone[i, j]).hex()}. {ALONE}"
+            )
+    return f"per_step gives the same bits for {len(ages)} steps at once; {len(rules)} draws of the settings"
 
 
 def _compiled(rule_class: type[Optimizer]) -> str:

@@ -1,7 +1,9 @@
-"""Pictures of what a run recorded. Matplotlib is loaded when the first one is drawn."""
+"""Pictures of what runs recorded. Matplotlib is loaded when the first one is drawn."""
 
 from __future__ import annotations
 
-from downslope.figures.picture import PICTURES, training_picture
+from downslope.figures.drawing import PICTURES
+from downslope.figures.map import MapAxis, map_picture
+from downslope.figures.picture import training_picture
 
-__all__ = ["PICTURES", "training_picture"]
+__all__ = ["PICTURES", "MapAxis", "map_picture", "training_picture"]

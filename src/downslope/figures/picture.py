@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import os
-import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from downslope import checks
+from downslope.figures.drawing import PICTURES, drawing, save
 from downslope.figures.page import Box, Page
-from downslope.figures.style import FONT, SMALL, TEXT, TITLE, number, shortened, styled
-from downslope.files import place, written_whole
+from downslope.figures.style import SMALL, TEXT, TITLE, number, shortened, styled
+from downslope.files import place
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from downslope.training import Run
 
-__all__ = ["PICTURES", "training_picture"]
+__all__ = ["training_picture"]
 
-WIDTH, HEIGHT, DOTS = 8.0, 6.2, 200  # inches, and dots an inch of a PNG: 1600 × 1240
-PICTURES = (".png", ".svg", ".pdf")
-# Matplotlib reads some settings only while it draws or saves, from one place for all threads.
-_settings_lock = threading.Lock()
+WIDTH, HEIGHT = 8.0, 6.2  # inches: 1600 × 1240 pixels of a PNG
 
 LEFT, RIGHT = 0.66, 7.74
 HEADINGS = 1.02
@@ -69,8 +64,6 @@ def training_picture(
     InputError
         If the style or the ending is unknown, or the file cannot be written.
     """
-    import matplotlib.style
-
     from downslope.training import Run
 
     if not isinstance(run, Run):
@@ -79,12 +72,11 @@ def training_picture(
         raise checks.refuse("title", "a text", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
-    fixed = {"font.family": FONT, "svg.hashsalt": "downslope", "text.usetex": False}
-    with _settings_lock, matplotlib.style.context(["default", fixed]):
+    with drawing():
         page = Page(WIDTH, HEIGHT, colours)
         _draw(page, run, title)
         if file is not None:
-            _save(page.figure, file)
+            save(page.figure, file)
     return page.figure
 
 
@@ -155,16 +147,3 @@ def _settings(run: Run) -> str:
         told.append(f"batches of {run.problem.batch_size:,}")
     told.append(f"seed={run.seed!r}")
     return "  ·  ".join(told)
-
-
-def _save(figure: Figure, file: Path) -> None:
-    kind = file.suffix.lower()[1:]
-    dates: dict[str, dict[str, Any]] = {
-        "png": {"Software": None},
-        "svg": {"Date": None, "Creator": None},
-        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    }
-    drawn = io.BytesIO()  # so that the file is there only while it is written, not while it is drawn
-    figure.savefig(drawn, format=kind, dpi=DOTS, metadata=dates[kind], facecolor=figure.get_facecolor())
-    with written_whole(file) as temporary:
-        temporary.write_bytes(drawn.getvalue())

@@ -35,8 +35,9 @@ class Adadelta(Optimizer):
     rho = setting(0.95, at_least=0, below=1, meaning="share of the moving averages kept at each step")
     epsilon = setting(1e-6, above=0, meaning="added under both roots; it also sets off the first steps")
     slots = ("cache", "steps")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − rho."""
         return {"one_minus_rho": 1 - self.rho}
 

@@ -41,8 +41,9 @@ class Adam(Optimizer):
     beta_2 = setting(0.999, at_least=0, below=1, meaning="share of the mean squared gradient kept at each step")
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     slots = ("m", "v")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − beta for both averages and 1 − beta^t, their corrections."""
         return {
             "one_minus_beta_1": 1 - self.beta_1,

@@ -40,8 +40,9 @@ class Adamax(Optimizer):
     beta_2 = setting(0.999, at_least=0, below=1, meaning="share of the largest gradient kept at each step")
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     slots = ("m", "u")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − beta_1 and the correction of m."""
         return {"one_minus_beta_1": 1 - self.beta_1, "correction_1": 1 - power(self.beta_1, step)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from downslope.exact import exp, log, power
+from downslope.exact import exp, log, minimum, power, where
 from downslope.rules.optimizer import Optimizer
 from downslope.rules.settings import setting
 
@@ -50,15 +50,18 @@ class AdEMAMix(Optimizer):
     weight_decay = setting(0.0, at_least=0, meaning="share of every parameter, times the rate, taken off each step")
     warmup = setting(0, at_least=0, meaning="updates over which alpha and beta_3 rise to their values", unit="steps")
     slots = ("m", "m_slow", "v")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return alpha and beta_3 at this step, 1 − beta for the averages, and the corrections of m and v."""
         alpha, beta_3 = self.alpha, self.beta_3
-        if step < self.warmup:
-            share = step / self.warmup
+        if self.warmup:
+            rising = step < self.warmup
+            share = where(rising, step / self.warmup, 1)
             fast, slow = log(float(self.beta_1)), log(float(beta_3))
             alpha = alpha * share
-            beta_3 = min(float(beta_3), exp(fast * slow / ((1 - share) * slow + share * fast)))
+            slower = exp(fast * slow / ((1 - share) * slow + share * fast))
+            beta_3 = where(rising, minimum(slower, float(beta_3)), beta_3)
         return {
             "alpha": alpha,
             "beta_3": beta_3,

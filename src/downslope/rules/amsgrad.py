@@ -40,8 +40,9 @@ class AMSGrad(Optimizer):
     beta_2 = setting(0.999, at_least=0, below=1, meaning="share of the mean squared gradient kept at each step")
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     slots = ("m", "v", "v_max")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − beta for both averages."""
         return {"one_minus_beta_1": 1 - self.beta_1, "one_minus_beta_2": 1 - self.beta_2}
 

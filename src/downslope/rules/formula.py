@@ -140,9 +140,7 @@ def _scalars(rule: Optimizer, step: int) -> list[Any]:
     """Return the scalars of `step`, exact where `per_step` works with fractions, else as it rounds them."""
     sympy = _sympy()
     now = rule.at(step)
-    exact = object.__new__(type(rule))
-    for name, value in now.values().items():
-        object.__setattr__(exact, name, _number(value))
+    exact = now.unchecked({name: _number(value) for name, value in now.values().items()})
     try:
         scalars = exact.scalars(step)
     except (TypeError, AttributeError, ValueError):

@@ -35,8 +35,9 @@ class Lion(Optimizer):
     beta_2 = setting(0.99, at_least=0, below=1, meaning="share of the mean gradient kept at each step")
     weight_decay = setting(0.0, at_least=0, meaning="share of every parameter, times the rate, taken off each step")
     slots = ("m",)
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − beta for both mixtures."""
         return {"one_minus_beta_1": 1 - self.beta_1, "one_minus_beta_2": 1 - self.beta_2}
 

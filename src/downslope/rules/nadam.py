@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from downslope.exact import exp, log, power
+from downslope.exact import Products, exp, log, power
 from downslope.rules.optimizer import Optimizer
 from downslope.rules.settings import setting
 
 __all__ = ["NAdam"]
 
-_EXTENDING = threading.Lock()
+
+def _momentum(beta_1: float, momentum_decay: float, step: Any) -> Any:
+    return beta_1 * (1.0 - 0.5 * exp(step * momentum_decay * log(0.96)))
 
 
 @lru_cache(maxsize=64)
-def _products(beta_1: float, momentum_decay: float) -> list[float]:
-    """Return the running products of μ₁ … μₜ, at index t; `_product` extends the list as far as it is asked."""
-    return [1.0]
-
-
-def _momentum(beta_1: float, momentum_decay: float, step: int) -> float:
-    return beta_1 * (1.0 - 0.5 * float(exp(step * momentum_decay * log(0.96))))
-
-
-def _product(beta_1: float, momentum_decay: float, step: int) -> float:
-    # Always multiplied from the first step on, so the digits do not depend on which step is asked for first.
-    products = _products(beta_1, momentum_decay)
-    with _EXTENDING:
-        while len(products) <= step:
-            products.append(products[-1] * _momentum(beta_1, momentum_decay, len(products)))
-    return products[step]
+def _products(beta_1: float, momentum_decay: float) -> Products:
+    """Return the running products of μ₁ … μₜ."""
+    return Products(lambda step: _momentum(beta_1, momentum_decay, step))
 
 
 class NAdam(Optimizer):
@@ -73,16 +61,18 @@ class NAdam(Optimizer):
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     momentum_decay = setting(0.004, at_least=0, meaning="how soon the look ahead rises from half of beta_1 to beta_1")
     slots = ("m", "v")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − beta for both averages, the correction of v, and the weights of m and g in the look ahead."""
         beta_1, decay = float(self.beta_1), float(self.momentum_decay)
+        product = _products(beta_1, decay)
         return {
             "one_minus_beta_1": 1 - self.beta_1,
             "one_minus_beta_2": 1 - self.beta_2,
             "correction_2": 1 - power(self.beta_2, step),
-            "weight_of_m": _momentum(beta_1, decay, step + 1) / (1 - _product(beta_1, decay, step + 1)),
-            "weight_of_g": (1 - _momentum(beta_1, decay, step)) / (1 - _product(beta_1, decay, step)),
+            "weight_of_m": _momentum(beta_1, decay, step + 1) / (1 - product(step + 1)),
+            "weight_of_g": (1 - _momentum(beta_1, decay, step)) / (1 - product(step)),
         }
 
     @staticmethod

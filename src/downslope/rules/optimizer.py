@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from typing import Any, ClassVar, Self
 
 from downslope.checks import refuse
 from downslope.errors import InputError
+from downslope.fingerprint import code_fingerprint, written_in
 from downslope.rules.settings import Setting
 
 __all__ = ["Optimizer"]
@@ -43,6 +45,9 @@ class Optimizer:
     settings: ClassVar[Mapping[str, Setting]] = {}
     slots: ClassVar[tuple[str, ...]] = ()
     scalar_names: ClassVar[tuple[str, ...]] = ()
+    steps_as_arrays: ClassVar[bool] = True
+    """Whether `per_step` takes an array of steps too, and gives each step the bits it has alone. A class with a
+    `per_step` of its own says so beside it; else that is called once a step."""
     update: ClassVar[Callable[..., Any]]
     __signature__: ClassVar[inspect.Signature]
     learning_rate: Any
@@ -61,6 +66,8 @@ class Optimizer:
             raise refuse("slots", "a tuple of names, such as ('velocity',)", cls.slots)
         if not callable(getattr(cls, "update", None)):
             raise InputError(f"{cls.__name__} must define update(xp, parameter, gradient, …)")
+        if "per_step" in vars(cls) and "steps_as_arrays" not in vars(cls):
+            cls.steps_as_arrays = False
         if "update" in vars(cls):
             cls.update = staticmethod(cls.update)
         taken = inspect.signature(cls.update).parameters.values()
@@ -132,9 +139,52 @@ class Optimizer:
                 return textwrap.dedent("\n".join(body)).strip("\n")
         return ""
 
+    @classmethod
+    def fingerprint(cls) -> str | None:
+        """Return a digest of all the code a rule is made of, or None where it cannot be told for certain.
+
+        What `code_fingerprint` finds in `update`, `per_step` and everything else that stands in the class and in those
+        it is derived from, below `Optimizer`. The settings' values are not part of it: `describe` has them.
+        """
+        found = [
+            (name, code_fingerprint(member, known=cls.__mro__))
+            for base in cls.__mro__
+            if base not in (Optimizer, object)
+            for name, member in written_in(base)
+            if name not in ("settings", "scalar_names") and not isinstance(member, Setting)
+        ]
+        if any(digest is None for _, digest in found):
+            return None
+        return hashlib.blake2b(repr(found).encode(), digest_size=20).hexdigest()
+
     def values(self) -> dict[str, Any]:
         """Return the settings by name, in the order they were declared."""
         return {name: getattr(self, name) for name in self.settings}
+
+    def describe(self) -> dict[str, Any]:
+        """Return name and settings as values that JSON can hold; `rules.from_description` gives back an equal rule.
+
+        Raises
+        ------
+        InputError
+            If a function that is no `Schedule` stands in the place of a setting: it cannot be saved.
+
+        Examples
+        --------
+        >>> from downslope.rules import SGD
+        >>> SGD(0.5, momentum=0.9).describe()
+        {'name': 'sgd', 'learning_rate': 0.5, 'momentum': 0.9, 'nesterov': False}
+        """
+        described = {"name": self.name(), **self.values()}
+        for name, value in self.values().items():
+            if callable(value):
+                from downslope.schedules import Schedule
+
+                if not isinstance(value, Schedule):
+                    rule = "a number or a schedule such as InverseTime(1.0, decay=0.001), not a function, to be saved"
+                    raise refuse(name, rule, value)
+                described[name] = value.describe()
+        return described
 
     def replace(self, **settings: Any) -> Self:
         """Return a copy with other settings."""
@@ -152,17 +202,23 @@ class Optimizer:
         moving = {name: value for name, value in self.values().items() if callable(value)}
         if not moving:
             return self
-        fixed = object.__new__(type(self))
-        for name, value in self.values().items():
-            now = self.settings[name].check_at(step, value(step - 1)) if name in moving else value
-            object.__setattr__(fixed, name, now)
-        return fixed
+        return self.unchecked({
+            name: self.settings[name].check_at(step, value(step - 1)) for name, value in moving.items()
+        })  # fmt: skip
 
-    def per_step(self, step: int) -> Mapping[str, float | bool]:
+    def unchecked(self, settings: Mapping[str, Any]) -> Self:
+        """Return a copy with other settings, taken as they are: the value a schedule has, or an array of them."""
+        copy = object.__new__(type(self))
+        for name, value in {**self.values(), **settings}.items():
+            object.__setattr__(copy, name, value)
+        return copy
+
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return what the formula needs besides its settings, in float64, each by its name.
 
         `step` is the formulas' t: it counts updates from 1 since the slots were zero. The settings are those of the
-        moment, with every schedule already replaced by its value.
+        moment, with every schedule already replaced by its value. With `steps_as_arrays`, `step` may be an int64 array
+        and a scheduled setting a float64 array of the same length: `downslope.exact` has what serves both.
         """
         return {}
 
@@ -178,9 +234,13 @@ class Optimizer:
             same, as long as a run keeps its optimizer.
         """
         now = self.at(step)
-        known = {**now.values(), **now.per_step(step if age is None else age)}
+        return tuple(now.named_scalars(step if age is None else age).values())
+
+    def named_scalars(self, age: Any) -> dict[str, Any]:
+        """Return the scalars by name, in the order `update` takes them, for settings among which is no schedule."""
+        known = {**self.values(), **self.per_step(age)}
         for name in self.scalar_names:
             if name not in known:
                 taker = f"{type(self).__name__}.update"
                 raise InputError(f"{name}, which {taker} takes, must be a slot, a setting or returned by per_step")
-        return tuple(known[name] for name in self.scalar_names)
+        return {name: known[name] for name in self.scalar_names}

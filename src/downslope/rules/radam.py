@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from downslope.exact import power
+from downslope.exact import power, sqrt, where
 from downslope.rules.optimizer import Optimizer
 from downslope.rules.settings import setting
 
@@ -49,21 +48,23 @@ class RAdam(Optimizer):
     beta_2 = setting(0.999, at_least=0, below=1, meaning="share of the mean squared gradient kept at each step")
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     slots = ("m", "v")
+    steps_as_arrays = True
 
-    def per_step(self, step: int) -> Mapping[str, float | bool]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − beta for both averages, their corrections, whether v is trusted, and the rectification r."""
         decayed = power(self.beta_2, step)
         rho_max = 2 / (1 - self.beta_2) - 1
         rho = rho_max - 2 * step * decayed / (1 - decayed)
-        trusted = bool(rho > 4)
-        square = (rho - 4) * (rho - 2) * rho_max / ((rho_max - 4) * (rho_max - 2) * rho) if trusted else 1.0
+        trusted = rho > 4
+        rho, rho_max = where(trusted, rho, 5.0), where(trusted, rho_max, 5.0)  # no division by 0; r is 1 there
+        square = (rho - 4) * (rho - 2) * rho_max / ((rho_max - 4) * (rho_max - 2) * rho)
         return {
             "one_minus_beta_1": 1 - self.beta_1,
             "one_minus_beta_2": 1 - self.beta_2,
             "correction_1": 1 - power(self.beta_1, step),
             "correction_2": 1 - decayed,
             "trusted": trusted,
-            "rectification": math.sqrt(square),
+            "rectification": sqrt(square),
         }
 
     @staticmethod

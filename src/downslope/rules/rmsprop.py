@@ -47,12 +47,13 @@ class RMSprop(Optimizer):
     momentum = setting(0.0, at_least=0, below=1, meaning="share of the last step kept in the next", scheduled=True)
     centered = setting(False, meaning="divide by the spread around the mean gradient instead of around zero")
     slots = ("cache", "mean", "velocity")
+    steps_as_arrays = True
 
     def slots_in_use(self) -> tuple[str, ...]:
         """Return `mean` only where centred, `velocity` only with momentum."""
         return ("cache", *(["mean"] if self.centered else []), *(["velocity"] if self.momentum else []))
 
-    def per_step(self, step: int) -> Mapping[str, float]:
+    def per_step(self, step: Any) -> Mapping[str, Any]:
         """Return 1 − rho."""
         return {"one_minus_rho": 1 - self.rho}
 

@@ -69,13 +69,19 @@ class Setting:
         return checks.real(self.name, value, self.interval)
 
     def check_at(self, step: int, value: Any) -> float:
-        """Return a schedule's value as a float; it may reach the interval's open ends (a rate may end at 0)."""
+        """Return a schedule's value as a float, or raise InputError; see `closed`."""
+        return checks.real(
+            f"{self.name} at step {step}", value.item() if hasattr(value, "item") else value, self.closed
+        )
+
+    @property
+    def closed(self) -> Interval:
+        """What a schedule may give: it may reach the interval's open ends (a rate may end at 0)."""
         ends = self.interval
-        closed = Interval(
+        return Interval(
             at_least=ends.above if ends.at_least is None else ends.at_least,
             at_most=ends.below if ends.at_most is None else ends.at_most,
         )
-        return checks.real(f"{self.name} at step {step}", value.item() if hasattr(value, "item") else value, closed)
 
 
 def setting(

@@ -8,7 +8,7 @@ from downslope.schedules.base import Schedule
 from downslope.schedules.composed import Chain, ForSteps
 from downslope.schedules.cyclic import Cosine, LinearWarmup, OneCycle
 from downslope.schedules.decay import Constant, Exponential, InverseTime, Piecewise, Polynomial, Step
-from downslope.schedules.named import by_name, names, parse
+from downslope.schedules.named import by_name, from_description, is_built_in, names, parse
 
 __all__ = [
     "Chain",
@@ -24,6 +24,8 @@ __all__ = [
     "Schedule",
     "Step",
     "by_name",
+    "from_description",
+    "is_built_in",
     "names",
     "parse",
 ]

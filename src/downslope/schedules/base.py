@@ -1,13 +1,14 @@
 """The base of every schedule: checked settings, and one formula that serves a number and an array alike.
 
-The helpers below give the same bits for a Python number and for the element of an array, and load NumPy only for the
-latter, so that a formula is written once.
+The helpers below and those of `downslope.exact` give the same bits for a Python number and for the element of an
+array, and load NumPy only for the latter, so that a formula is written once.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import numbers
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform, overload
@@ -151,6 +152,28 @@ class Schedule(ABC):
                 shown.append(f"{field.name}={value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    @classmethod
+    def name(cls) -> str:
+        """Return the name on the command line and in descriptions: `LinearWarmup` is `linear-warmup`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+    def describe(self) -> dict[str, Any]:
+        """Return name and settings as values that JSON can hold; `from_description` gives back an equal schedule.
+
+        Raises
+        ------
+        InputError
+            If a setting of somebody's own schedule is of a type that JSON does not have.
+
+        Examples
+        --------
+        >>> from downslope.schedules import Constant, InverseTime
+        >>> InverseTime(1.0, decay=0.001).describe()
+        {'name': 'inverse-time', 'base': 1.0, 'decay': 0.001}
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return {"name": self.name(), **{name: _described(name, value) for name, value in values.items()}}
+
     @property
     def length(self) -> int | None:
         """After how many updates another schedule may follow; None where this one goes on for ever."""
@@ -194,6 +217,16 @@ class Schedule(ABC):
         """Return the formula's value for an int or an int64 array `k`, already checked."""
 
 
+def _described(name: str, value: Any) -> Any:
+    if isinstance(value, Schedule):
+        return value.describe()
+    if isinstance(value, tuple):
+        return [_described(f"{name}[{i}]", one) for i, one in enumerate(value)]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise checks.refuse(name, "a number, a truth value, text or a schedule to be saved", value)
+
+
 def _whole_array(k: Any) -> NDArray[np.int64]:
     import numpy as np
 
@@ -206,25 +239,6 @@ def _whole_array(k: Any) -> NDArray[np.int64]:
     if (steps > LARGEST_STEP).any():
         raise checks.refuse("k", "at most 2**53", k)
     return steps.astype(np.int64)
-
-
-def where(condition: Any, chosen: Any, otherwise: Any) -> Any:
-    """Return `chosen` where the condition holds and `otherwise` elsewhere."""
-    if isinstance(condition, bool):
-        return chosen if condition else otherwise
-    import numpy as np
-
-    return np.where(condition, chosen, otherwise)
-
-
-def minimum(a: Any, b: Any) -> Any:
-    """Return the smaller of two."""
-    return where(a < b, a, b)
-
-
-def maximum(a: Any, b: Any) -> Any:
-    """Return the larger of two."""
-    return where(a > b, a, b)
 
 
 def between(low: Any, high: Any, weight: Any) -> Any:

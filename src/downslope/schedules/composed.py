@@ -7,15 +7,14 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 from downslope import checks
+from downslope.exact import maximum, where
 from downslope.schedules.base import (
     Schedule,
     a_schedule,
     count,
-    maximum,
     missing_length,
     nested,
     several,
-    where,
 )
 
 __all__ = ["Chain", "ForSteps"]
@@ -45,6 +44,10 @@ class ForSteps(Schedule):
     formula: ClassVar[str] = "η_k = schedule(k)"
     schedule: Schedule = nested()
     steps: int = count()
+
+    def inside(self) -> tuple[Schedule, ...]:
+        """Return the schedule this one is made of."""
+        return (self.schedule,)
 
     @property
     def length(self) -> int | None:
@@ -90,6 +93,10 @@ class Chain(Schedule):
             if part.length is None:
                 raise missing_length(part)
         object.__setattr__(self, "parts", tuple(flat))
+
+    def inside(self) -> tuple[Schedule, ...]:
+        """Return the parts."""
+        return tuple(self.parts)
 
     @property
     def length(self) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from downslope import checks, exact
+from downslope.exact import maximum, minimum, where
 from downslope.schedules.base import (
     LARGEST_STEP,
     Schedule,
@@ -12,11 +13,8 @@ from downslope.schedules.base import (
     choice,
     count,
     half_cosine,
-    maximum,
-    minimum,
     number,
     switch,
-    where,
 )
 
 __all__ = ["Cosine", "LinearWarmup", "OneCycle"]

@@ -8,15 +8,14 @@ from typing import Any, ClassVar
 from downslope import checks, exact
 from downslope.checks import Interval
 from downslope.errors import InputError
+from downslope.exact import minimum, where
 from downslope.schedules.base import (
     Schedule,
     between,
     count,
-    minimum,
     number,
     several,
     switch,
-    where,
     whole_step,
 )
 

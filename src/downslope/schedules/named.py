@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from downslope import checks
 from downslope.errors import InputError
 from downslope.schedules.base import Schedule
-from downslope.schedules.composed import Chain
+from downslope.schedules.composed import Chain, ForSteps
 from downslope.schedules.cyclic import Cosine, LinearWarmup, OneCycle
 from downslope.schedules.decay import Constant, Exponential, InverseTime, Piecewise, Polynomial, Step
 
-__all__ = ["by_name", "names", "parse"]
+__all__ = ["by_name", "from_description", "is_built_in", "names", "parse"]
 
 CLASSES: tuple[type[Schedule], ...] = (
     Constant,
@@ -26,7 +27,8 @@ CLASSES: tuple[type[Schedule], ...] = (
     LinearWarmup,
     OneCycle,
 )
-BY_NAME = {re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower(): cls for cls in CLASSES}
+BY_NAME = {cls.name(): cls for cls in CLASSES}
+DESCRIBED: dict[str, type[Schedule]] = {**BY_NAME, Chain.name(): Chain, ForSteps.name(): ForSteps}
 
 
 def names() -> list[str]:
@@ -43,6 +45,60 @@ def names() -> list[str]:
 def by_name(name: str) -> type[Schedule]:
     """Return the schedule class of that name, or raise InputError with the nearest one suggested."""
     return BY_NAME[checks.one_of("schedule", name, BY_NAME)]
+
+
+def is_built_in(schedule: Any) -> bool:
+    """Return whether a schedule, and every schedule inside it, is of a class of this package.
+
+    Those give each element of an array the bits of the single number; anybody else's may not.
+    """
+    return type(schedule) in CLASSES or (
+        type(schedule) in (Chain, ForSteps) and all(is_built_in(part) for part in schedule.inside())
+    )
+
+
+def from_description(description: Any, known: Mapping[str, type[Schedule]] | None = None) -> Schedule:
+    """Return the schedule that `Schedule.describe` described.
+
+    Parameters
+    ----------
+    description : mapping
+        The schedule's "name" and its settings.
+    known : mapping of str to type, optional
+        Classes that are not of this package, by name.
+
+    Raises
+    ------
+    InputError
+        If the name, a setting's name or a setting's value is not known.
+
+    Examples
+    --------
+    >>> from_description({"name": "inverse-time", "base": 1.0, "decay": 0.001})
+    InverseTime(1.0, decay=0.001)
+    """
+    if not isinstance(description, Mapping):
+        raise checks.refuse("schedule", 'a dictionary with "name" and settings', description)
+    table = {**DESCRIBED, **(known or {})}
+    settings = {str(name): _settled(value, known) for name, value in description.items()}
+    name = checks.one_of("schedule", settings.pop("name", None), table)
+    fields = {field.name: field for field in dataclasses.fields(table[name])}  # type: ignore[arg-type]
+    unknown = sorted(settings.keys() - fields.keys())
+    missing = [one for one, field in fields.items() if field.default is dataclasses.MISSING and one not in settings]
+    if unknown:
+        raise InputError(f"{name} must be described by {', '.join(fields)} only. Received: {', '.join(unknown)}")
+    if missing:
+        raise InputError(f"{name} must be described with {', '.join(missing)}. Received: schedule={description!r}")
+    return table[name](**settings)
+
+
+def _settled(value: Any, known: Mapping[str, type[Schedule]] | None) -> Any:
+    """Return a described value with every description inside it replaced by its schedule."""
+    if isinstance(value, Mapping):
+        return from_description(value, known)
+    if isinstance(value, list | tuple):
+        return [_settled(one, known) for one in value]
+    return value
 
 
 def parse(text: str, base: float) -> Schedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from downslope.training.history import History
-from downslope.training.run import Run, output_width
+from downslope.training.run import Run
+from downslope.training.setup import output_width
 
 __all__ = ["History", "Run", "output_width"]

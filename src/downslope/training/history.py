@@ -41,6 +41,8 @@ class History:
         Euclidean norm of the gradient, penalty included.
     update_ratio
         Norm of the update divided by the norm of all parameters before it; infinite while these are all zero.
+    largest_weight
+        The largest |w| among all parameters after any of the epoch's updates.
     validation_loss, validation_accuracy or validation_r2
         The same on the validation part, without dropout, for the state before the epoch's first update; only with
         such a part.

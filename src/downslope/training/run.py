@@ -10,24 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope import checks
-from downslope.data import Dataset, split
-from downslope.engines.problem import Control, Engine, EpochRecord, Problem, State
-from downslope.engines.reference import Reference
+from downslope.data import Dataset
+from downslope.engines.choice import ENGINES, engine_name
+from downslope.engines.problem import Control, EpochRecord, State
 from downslope.engines.update import FloatArray
 from downslope.errors import InputError
 from downslope.network import Loss, Network
-from downslope.network import loss as loss_named
 from downslope.rules import Optimizer
 from downslope.training.history import History
 from downslope.training.interrupt import deferred_interrupt
-from downslope.training.preparation import Preparation
 from downslope.training.progress import progress_bar
+from downslope.training.setup import expect, set_up
 
-__all__ = ["Run", "output_width"]
+__all__ = ["Run"]
 
 _one_call = threading.Lock()
-
-ENGINES: dict[str, Callable[[], Engine]] = {"reference": Reference}
 
 
 class Run:
@@ -57,8 +54,8 @@ class Run:
     standardize : bool, optional
         Whether inputs, and the targets of a regression, are brought to mean 0 and standard deviation 1 over the
         training rows. Left out: as the data set suggests. Losses are then in standardized units.
-    engine : "reference"
-        What executes the steps.
+    engine : "compiled", "blas" or "reference", optional
+        What executes the steps. Left out: the fastest that can, see `engine`.
 
     Raises
     ------
@@ -86,36 +83,25 @@ class Run:
         seed: int | Literal["chapter"] | None = None,
         dtype: str = "float32",
         standardize: bool | None = None,
-        engine: str = "reference",
+        engine: str | None = None,
     ) -> None:
-        _expect("network", network, Network, "a network such as MLP([2, 64, 3])")
-        _expect("data", data, Dataset, "a data set such as downslope.data.spiral()")
-        _expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
+        expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
+        setup = set_up(
+            network,
+            data,
+            loss=loss,
+            batch_size=batch_size,
+            validation=validation,
+            seed=seed,
+            dtype=dtype,
+            standardize=standardize,
+        )
         self.network, self.data, self.optimizer = network, data, optimizer
-        self.loss = _fitting_loss(loss, data)
-        self.seed = _seed(seed, data)
-        self.dtype = np.dtype(checks.one_of("dtype", getattr(dtype, "__name__", dtype), ["float32", "float64"]))
-        _check_widths(network, data, self.loss)
-
-        number = 0 if self.seed == "chapter" else self.seed
-        other = validation if isinstance(validation, Dataset) else None
-        rows, held_out = split(data, 0.0 if isinstance(validation, Dataset) else validation, number)
-        wanted = data.standardize if standardize is None else checks.flag("standardize", standardize)
-        self.preparation = Preparation.learn(data, rows, wanted)
-        training = self.preparation.part(data, rows, self.dtype)
-        self.loss.check_targets(network.outputs, training.targets)
-        measured = None
-        if other is not None:
-            measured = self.preparation.part(other, slice(None), self.dtype)
-        elif len(held_out):
-            measured = self.preparation.part(data, held_out, self.dtype)
-
-        size = len(rows) if batch_size is None else checks.whole("batch_size", batch_size, at_least=1)
-        self.problem = Problem(network, self.loss, training, measured, min(size, len(rows)), number)
-        self.history = History(data.kind, validation=measured is not None)
-        self._engine = ENGINES[checks.one_of("engine", engine, ENGINES)]()
-        skip = data.normals_drawn if self.seed == "chapter" else 0
-        self._state = State.start(network.initial_parameters(self.seed, self.dtype, skip), optimizer)
+        self.problem, self.preparation, self.loss = setup.problem, setup.preparation, setup.problem.loss
+        self.seed, self.dtype = setup.seed, setup.dtype
+        self.history = History(data.kind, validation=self.problem.validation is not None)
+        self._engine = ENGINES[engine_name(engine, network, self.problem.batch_size)]()
+        self._state = State.start(setup.parameters, optimizer)
         self._training = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -124,6 +110,16 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run of {self.network!r} on {self.data.name} with {self.optimizer!r}: {self.epoch} epochs done>"
+
+    @property
+    def engine(self) -> str:
+        """What executes the steps.
+
+        "compiled": machine code made from the rules' and layers' formulas; the same bits on every processor.
+        "blas": the same for large layers, with matrix products by NumPy's BLAS; the same bits on one machine with one
+        number of threads. "reference": plain NumPy, to be read; likewise.
+        """
+        return self._engine.name
 
     @property
     def state(self) -> State:
@@ -284,49 +280,3 @@ class Run:
     def _forward(self, inputs: FloatArray) -> FloatArray:
         outputs, _ = self.network.forward(self._state.parameters, inputs)
         return outputs
-
-
-def output_width(data: Dataset, loss: str | Loss | None = None) -> int:
-    """Return how many outputs a network needs for this data and loss."""
-    if data.classes is None:
-        return len(data.target)
-    return 1 if _fitting_loss(loss, data).name == "bce" else len(data.classes)
-
-
-def _expect(name: str, value: Any, kind: type, rule: str) -> None:
-    if not isinstance(value, kind):
-        raise checks.refuse(name, rule, value)
-
-
-def _seed(seed: Any, data: Dataset) -> int | Literal["chapter"]:
-    if seed is None:
-        return "chapter" if data.seed == "chapter" else 0
-    if isinstance(seed, str) and seed == "chapter":
-        return "chapter"
-    if isinstance(seed, str):
-        raise checks.refuse("seed", 'a whole number at least 0, or "chapter"', seed)
-    return checks.whole("seed", seed, at_most=2**64 - 1)
-
-
-def _fitting_loss(loss: str | Loss | None, data: Dataset) -> Loss:
-    if loss is None:
-        loss = "cross-entropy" if data.kind == "classification" else "mse"
-    chosen = loss if isinstance(loss, Loss) else loss_named(loss)
-    if chosen.kind != data.kind:
-        other = f"; with kind={chosen.kind!r} its target is read the other way" if data.seed is None else ""
-        raise InputError(
-            f"loss must be one for {data.kind}, as {data.name} needs{other}. Received: loss={chosen.name!r}"
-        )
-    if chosen.name == "bce" and data.classes is not None and len(data.classes) != 2:
-        raise InputError(f"loss 'bce' must have exactly 2 classes. Received: {len(data.classes)} in {data.name}")
-    return chosen
-
-
-def _check_widths(network: Network, data: Dataset, loss: Loss) -> None:
-    width = output_width(data, loss)
-    for side, has, needs in (("input", network.inputs, len(data.features)), ("output", network.outputs, width)):
-        if has != needs:
-            plural = "s" * (needs != 1)
-            raise InputError(
-                f"the network must have {needs} {side}{plural} for {data.name}. Received: {has} in {network!r}"
-            )

@@ -52,7 +52,7 @@ def sign(x: Any) -> Any:
 
 
 @overload(sign)
-def _sign(x):  # type: ignore[no-untyped-def] # Numba compares this signature with the body's, annotations included
+def _sign(x):  # Numba compares this signature with the body's, annotations included
     # A literal 1 in the body would turn float32 into float64.
     one = np.float32(1) if x == types.float32 else np.float64(1)
     return lambda x: one if x > 0 else (-one if x < 0 else x)

@@ -1,0 +1,43 @@
+"""The names of what the kernels' tables hold, shared by the Python that fills them and the kernels that read them."""
+
+from __future__ import annotations
+
+LANE_BYTES = 64  # what is added side by side, whatever the processor's own vectors: 16 float32 or 8 float64
+
+# The fields of an operation.
+(
+    KIND,  # DENSE, ACTIVATION or DROPOUT
+    CODE,  # of an activation; of a dense layer, whether a ReLU is part of it
+    INPUTS,  # features taken and given
+    OUTPUTS,
+    WEIGHTS,  # where a dense layer's parameters begin in the flat vector
+    BIASES,
+    FROM,  # buffers; −1 is the data
+    TO,
+    FUSED,  # whether the values a dense layer takes come from a ReLU that is part of the layer before
+    MASK,  # the buffer of a dropout mask
+    POSITION,  # of the layer in the network
+) = range(11)
+FIELDS = 11
+CONSTANTS = 2  # real numbers for each operation: an activation's constant or a dropout rate
+DENSE, ACTIVATION, DROPOUT = range(3)
+
+# What a product does to each value on its way to memory.
+NOTHING, RELU, RELU_GRADIENT = range(3)
+
+# What `sizes` holds.
+SIZES = (
+    "operations", "parameters", "outputs", "targets", "tallies", "buffers", "last_buffer", "loss", "penalties",
+    "block", "batch_size", "rows", "stride", "held_out", "held_out_stride", "seed", "slots", "scalars", "update",
+    "shuffled", "gather", "gather_targets", "scratch",
+    # addresses of the parts that are compiled on their own
+    "product", "weight_gradient", "row_sums", "activate", "activate_back", "loss_pass", "fill_masks", "shuffle",
+)  # fmt: skip
+PARTS = SIZES[SIZES.index("product") :]
+
+# A record of an epoch: these, then loss and tallies over the training rows, then over the held-out rows.
+HEAD = ("penalty", "gradient_norm", "update_ratio", "largest_weight", "held_out_penalty")
+
+# What `report` holds, and what may be not finite; a slot is told by SLOT_FAILED + its number.
+REPORT = ("steps", "epochs", "batches", "failed")
+LOSS_FAILED, GRADIENT_FAILED, WEIGHT_FAILED, SLOT_FAILED = 1, 2, 3, 4

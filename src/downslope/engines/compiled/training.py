@@ -1,0 +1,271 @@
+"""Many steps of training in one call: forward, backward, the numbers that describe a step, and the update.
+
+Everything lies in memory the caller owns, so nothing is allocated and no Python object is touched while it runs;
+another thread may read `cells` at any time, and ask for a stop there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+
+from downslope.engines.compiled import sums
+from downslope.engines.compiled.lanes import call, lanes_of, like, shift
+from downslope.engines.compiled.layers import backward, forward
+from downslope.engines.compiled.tables import (
+    GRADIENT_FAILED,
+    HEAD,
+    INPUTS,
+    LOSS_FAILED,
+    REPORT,
+    SIZES,
+    SLOT_FAILED,
+    WEIGHT_FAILED,
+)
+
+__all__ = ["measure", "train"]
+
+(
+    OPERATIONS, PARAMETERS, OUTPUTS, TARGETS, TALLIES, _, LAST, LOSS, PENALTIES, BLOCK, BATCH, ROWS, STRIDE,
+    HELD_OUT, HELD_OUT_STRIDE, SEED, SLOTS, SCALARS, UPDATE, SHUFFLED, GATHER, GATHER_TARGETS, SCRATCH,
+    _, _, _, _, _, LOSS_PASS, FILL_MASKS, SHUFFLE,
+) = range(len(SIZES))  # fmt: skip
+PENALTY, GRADIENT_NORM, UPDATE_RATIO, LARGEST, HELD_OUT_PENALTY = range(len(HEAD))
+STEPS, EPOCHS, BATCHES, FAILED = range(len(REPORT))
+
+HEADS = len(HEAD)
+PIECE = 1024  # parameters updated and measured at a time, while they are in the cache
+
+
+@numba.njit(error_model="numpy")
+def _whole_lanes(count: Any, width: Any) -> Any:
+    return (count + width - 1) // width * width
+
+
+@numba.njit(error_model="numpy")
+def _penalty(sizes: Any, ranges: Any, strengths: Any, parameters: Any) -> Any:
+    """Return Σ l1·Σ|w| + l2·Σw² over the penalized ranges."""
+    total = 0.0
+    for k in range(sizes[PENALTIES]):
+        start, count = ranges[2 * k], ranges[2 * k + 1] - ranges[2 * k]
+        values = shift(parameters, start)
+        if strengths[2 * k] != 0.0:
+            total += strengths[2 * k] * sums.absolute_sum(values, count)
+        if strengths[2 * k + 1] != 0.0:
+            total += strengths[2 * k + 1] * sums.squares(values, count)
+    return total
+
+
+@numba.njit(error_model="numpy")
+def _add_penalty_gradient(sizes: Any, ranges: Any, strengths: Any, parameters: Any, gradient: Any) -> None:
+    zero = like(parameters, 0.0)
+    for k in range(sizes[PENALTIES]):
+        l1, l2 = like(parameters, strengths[2 * k]), like(parameters, 2.0 * strengths[2 * k + 1])
+        for i in range(ranges[2 * k], ranges[2 * k + 1]):
+            w = parameters[i]
+            sign = l1 if w > zero else (-l1 if w < zero else zero)
+            gradient[i] += sign + l2 * w
+
+
+@numba.njit(error_model="numpy")
+def _scores(
+    sizes: Any, reals: Any, operations: Any, constants: Any, parameters: Any, x: Any, stride: Any, targets: Any,
+    count: Any, workspace: Any, tallied: Any,
+) -> None:  # fmt: skip
+    """Add loss and tallies of `count` rows, without dropout, to `tallied`."""
+    start = 0
+    while start < count:
+        valid = min(sizes[BLOCK], count - start)
+        rows = _whole_lanes(valid, lanes_of(x))
+        forward(sizes, operations, constants, parameters, shift(x, start), stride, rows, workspace, 0)
+        call(sizes[LOSS_PASS], (
+            sizes[LOSS], reals[0], shift(workspace, sizes[LAST] * rows), rows, sizes[OUTPUTS], rows, valid,
+            shift(targets, start), stride, 1.0, shift(workspace, sizes[SCRATCH] * rows), tallied,
+        ))  # fmt: skip
+        start += valid
+
+
+@numba.njit(error_model="numpy")
+def _gather(source: Any, stride: Any, features: Any, order: Any, valid: Any, rows: Any, out: Any) -> None:
+    """Copy the chosen rows, and fill up to whole lanes with zeros."""
+    for j in range(features):
+        taken, given = shift(out, j * rows), shift(source, j * stride)
+        for r in range(valid):
+            taken[r] = given[order[r]]
+        for r in range(valid, rows):
+            taken[r] = like(out, 0.0)
+
+
+@numba.njit(error_model="numpy")
+def _gradient(
+    sizes: Any, reals: Any, operations: Any, constants: Any, parameters: Any, gradient: Any, x: Any, targets: Any,
+    order: Any, first: Any, count: Any, step: Any, workspace: Any, tallied: Any,
+) -> None:  # fmt: skip
+    """Write the gradient of the mean loss of `count` rows; add their loss and tallies to `tallied`."""
+    for i in range(sizes[PARAMETERS]):
+        gradient[i] = like(gradient, 0.0)
+    share, start = 1.0 / count, 0
+    while start < count:
+        valid = min(sizes[BLOCK], count - start)
+        rows = _whole_lanes(valid, lanes_of(x))
+        scratch = shift(workspace, sizes[SCRATCH] * rows)
+        block, stride = shift(x, first + start), sizes[STRIDE]
+        wanted, wanted_stride = shift(targets, first + start), sizes[STRIDE]
+        if sizes[SHUFFLED]:
+            chosen = shift(order, first + start)
+            block, stride = shift(workspace, sizes[GATHER] * rows), rows
+            _gather(x, sizes[STRIDE], operations[INPUTS], chosen, valid, rows, block)
+            wanted, wanted_stride = shift(workspace, sizes[GATHER_TARGETS] * rows), rows
+            _gather(targets, sizes[STRIDE], sizes[TARGETS], chosen, valid, rows, wanted)
+        call(sizes[FILL_MASKS], (
+            operations, constants, sizes[OPERATIONS], sizes[SEED], step, start, valid, rows, workspace,
+        ))  # fmt: skip
+        forward(sizes, operations, constants, parameters, block, stride, rows, workspace, 1)
+        call(sizes[LOSS_PASS], (
+            sizes[LOSS], reals[0], shift(workspace, sizes[LAST] * rows), rows, sizes[OUTPUTS], rows, valid, wanted,
+            wanted_stride, share, scratch, tallied,
+        ))  # fmt: skip
+        backward(sizes, operations, constants, parameters, block, stride, rows, workspace, gradient)
+        start += valid
+
+
+@numba.njit(error_model="numpy")
+def _weight_norm(sizes: Any, parameters: Any) -> Any:
+    """Return √Σw², added in the pieces of `_update`: a stretch begins with the bits another would go on with."""
+    size, start = 0.0, 0
+    while start < sizes[PARAMETERS]:
+        count = min(PIECE, sizes[PARAMETERS] - start)
+        size += sums.squares(shift(parameters, start), count)
+        start += count
+    norm = sums.root(size)
+    return sums.norm(parameters, sizes[PARAMETERS]) if norm < 0.0 else norm
+
+
+@numba.njit(error_model="numpy")
+def _update(
+    sizes: Any, parameters: Any, before: Any, gradient: Any, slots: Any, scalars: Any, numbers: Any
+) -> None:  # fmt: skip
+    """Make the rule's step; numbers: Σ(Δw)², Σw², largest |w| and the number of the first slot not finite, or −1."""
+    change, size, largest, broken = 0.0, 0.0, 0.0, -1
+    start = 0
+    while start < sizes[PARAMETERS]:
+        count = min(PIECE, sizes[PARAMETERS] - start)
+        now, old = shift(parameters, start), shift(before, start)
+        for i in range(count):
+            old[i] = now[i]
+        call(sizes[UPDATE], (parameters, gradient, slots, start, scalars, count))
+        change += sums.difference_squares(now, old, count)
+        size += sums.squares(now, count)
+        largest = max(largest, sums.largest(now, count))
+        for k in range(sizes[SLOTS]):
+            if (broken < 0 or k < broken) and not sums.all_finite(slots, k, start, count, parameters):
+                broken = k
+        start += count
+    numbers[0], numbers[1], numbers[2], numbers[3] = change, size, largest, float(broken)
+
+
+@numba.njit(error_model="numpy")
+def train(
+    sizes: Any, reals: Any, operations: Any, constants: Any, ranges: Any, strengths: Any,
+    parameters: Any, before: Any, gradient: Any, slots: Any, scalars: Any,
+    x: Any, targets: Any, order: Any, bins: Any, drawn: Any, held_out: Any, held_out_targets: Any,
+    workspace: Any, records: Any, cells: Any, report: Any, numbers: Any,
+    steps: Any, first_step: Any, epoch: Any, batch: Any,
+) -> None:  # fmt: skip
+    """Make `steps` updates, or as many as are made before a stop is asked for or a number is not finite.
+
+    Parameters
+    ----------
+    sizes, reals, operations, constants, ranges, strengths
+        The plan (see `plan.Plan`).
+    parameters, before, gradient
+        The flat vectors; `before` holds the parameters before the last update.
+    slots, scalars
+        The slots' addresses; a row of scalars for each step.
+    x, targets, held_out, held_out_targets
+        Features-major, in whole lanes.
+    order, bins, drawn
+        Working memory for the order of the rows: their number, one more, their number.
+    records
+        A row for each epoch from this one on; the first holds what is already summed if `batch` is not 0.
+    cells, report
+        Control's cells; the steps made, the epochs completed, the batches since, and what was not finite.
+    steps, first_step, epoch, batch
+        How many, the number of the first, its epoch, and the updates already made in that.
+    """
+    width = HEADS + 2 * (1 + sizes[TALLIES])
+    per_epoch = (sizes[ROWS] + sizes[BATCH] - 1) // sizes[BATCH]
+    weight_norm = _weight_norm(sizes, parameters)
+    made, epochs, failed = 0, 0, 0
+    tallied = shift(numbers, 4)
+    while made < steps and cells[0] == 0:
+        record = shift(records, epochs * width)
+        seen = shift(record, HEADS)
+        step = first_step + made
+        if sizes[SHUFFLED] and (batch == 0 or made == 0):
+            call(sizes[SHUFFLE], (sizes[SEED], epoch + epochs, sizes[ROWS], order, bins, drawn))
+        if batch == 0:
+            for i in range(width):
+                record[i] = 0.0
+            if sizes[HELD_OUT] > 0:
+                record[HELD_OUT_PENALTY] = _penalty(sizes, ranges, strengths, parameters)
+                _scores(
+                    sizes, reals, operations, constants, parameters, held_out, sizes[HELD_OUT_STRIDE],
+                    held_out_targets, sizes[HELD_OUT], workspace, shift(seen, 1 + sizes[TALLIES]),
+                )  # fmt: skip
+        first = batch * sizes[BATCH]
+        count = min(sizes[BATCH], sizes[ROWS] - first)
+        for i in range(1 + sizes[TALLIES]):
+            tallied[i] = 0.0
+        _gradient(
+            sizes, reals, operations, constants, parameters, gradient, x, targets, order,
+            first, count, step, workspace, tallied,
+        )  # fmt: skip
+        penalty = _penalty(sizes, ranges, strengths, parameters)
+        if not abs(tallied[0] + penalty) < math.inf:
+            failed = LOSS_FAILED
+            break
+        _add_penalty_gradient(sizes, ranges, strengths, parameters, gradient)
+        gradient_norm = sums.norm(gradient, sizes[PARAMETERS])
+        if not gradient_norm < math.inf:
+            failed = GRADIENT_FAILED
+            break
+        _update(sizes, parameters, before, gradient, slots, shift(scalars, made * sizes[SCALARS]), numbers)
+        new_norm, change = sums.root(numbers[1]), sums.root(numbers[0])
+        if new_norm < 0.0:  # squares outside the range of float64
+            new_norm = sums.norm(parameters, sizes[PARAMETERS])
+        if change < 0.0:
+            change = sums.difference_norm(parameters, before, sizes[PARAMETERS])
+        if not new_norm < math.inf:
+            failed = WEIGHT_FAILED
+            break
+        if numbers[3] >= 0.0:
+            failed = SLOT_FAILED + int(numbers[3])
+            break
+        record[PENALTY] += penalty
+        record[GRADIENT_NORM] += gradient_norm
+        record[UPDATE_RATIO] += change / weight_norm if weight_norm > 0.0 else math.inf
+        record[LARGEST] = max(record[LARGEST], numbers[2])
+        for i in range(1 + sizes[TALLIES]):
+            seen[i] += tallied[i]
+        weight_norm = new_norm
+        made += 1
+        batch += 1
+        if batch == per_epoch:
+            batch, epochs = 0, epochs + 1
+        cells[1] = step
+    report[STEPS], report[EPOCHS], report[BATCHES], report[FAILED] = made, epochs, batch, failed
+
+
+@numba.njit(error_model="numpy")
+def measure(
+    sizes: Any, reals: Any, operations: Any, constants: Any, ranges: Any, strengths: Any, parameters: Any, x: Any,
+    stride: Any, targets: Any, count: Any, workspace: Any, out: Any,
+) -> None:  # fmt: skip
+    """Write the penalty to out[0], and loss and tallies of `count` rows, without dropout, behind it."""
+    for i in range(2 + sizes[TALLIES]):
+        out[i] = 0.0
+    out[0] = _penalty(sizes, ranges, strengths, parameters)
+    _scores(sizes, reals, operations, constants, parameters, x, stride, targets, count, workspace, shift(out, 1))
