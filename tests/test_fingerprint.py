@@ -167,12 +167,14 @@ def test_classes_and_caches_are_read_to_the_end():
     before = code_fingerprint(made(text))
     assert before is not None
     assert before == code_fingerprint(made(text, '"""A class."""', '"""Another word."""'))
-    for old, new in (
-        ("factor = 3.0", "factor = 3"),
-        ("self.x + self.x", "self.x * self.x"),
-        ("return self\n", "return 1\n"),
-        ("@functools", "\n#"),
-    ):
+    edits = {
+        "factor = 3.0": "factor = 3",
+        "self.x + self.x": "self.x * self.x",
+        "self.x = x": "self.x = -x",
+        "return self\n": "return 1\n",
+        "@functools": "\n#",
+    }
+    for old, new in edits.items():
         assert code_fingerprint(made(text, old, new)) not in (before, None)
     assert code_fingerprint(made(text, "factor = 3.0", "factor = []")) is None
 

@@ -100,8 +100,8 @@ def test_the_list_of_public_names_is_one():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'Sgd'"):
         _ = downslope.Sgd
-    with pytest.raises(AttributeError, match="no attribute 'sweep'"):
-        _ = downslope.sweep
+    with pytest.raises(AttributeError, match="no attribute 'swep'"):
+        _ = downslope.swep
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from downslope import network as network
     from downslope import rules as rules
     from downslope import schedules as schedules
+    from downslope import sweeps as sweeps
     from downslope.engines.rule_check import check_rule as check_rule
     from downslope.errors import DownslopeError as DownslopeError
     from downslope.errors import InputError as InputError
     from downslope.errors import MissingExtraError as MissingExtraError
     from downslope.errors import NonFiniteError as NonFiniteError
     from downslope.errors import RuleError as RuleError
+    from downslope.figures import MapAxis as MapAxis
+    from downslope.figures import map_picture as map_picture
     from downslope.figures import training_picture as training_picture
     from downslope.network import MLP as MLP
     from downslope.network import BinaryCrossEntropy as BinaryCrossEntropy
@@ -62,15 +65,22 @@ if TYPE_CHECKING:
     from downslope.schedules import Polynomial as Polynomial
     from downslope.schedules import Schedule as Schedule
     from downslope.schedules import Step as Step
+    from downslope.sweeps import SweepResult as SweepResult
+    from downslope.sweeps import linear as linear
+    from downslope.sweeps import log as log
+    from downslope.sweeps import open_sweep as open_sweep
+    from downslope.sweeps import parse_range as parse_range
+    from downslope.sweeps import sweep as sweep
+    from downslope.sweeps import values as values
     from downslope.training import History as History
     from downslope.training import Run as Run
 
-ROOMS = ("data", "network", "rules", "schedules")
+ROOMS = ("data", "network", "rules", "schedules", "sweeps")
 
 HOMES = {
     "downslope.engines.rule_check": ("check_rule",),
     "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
-    "downslope.figures": ("training_picture",),
+    "downslope.figures": ("MapAxis", "map_picture", "training_picture"),
     "downslope.network": (
         *("BinaryCrossEntropy", "CrossEntropy", "Dense", "Dropout", "Huber"),
         *("MLP", "MeanAbsoluteError", "MeanSquaredError", "Network"),
@@ -83,12 +93,13 @@ HOMES = {
         *("Constant", "Cosine", "Exponential", "InverseTime", "LinearWarmup", "OneCycle"),
         *("Piecewise", "Polynomial", "Schedule", "Step"),
     ),
+    "downslope.sweeps": ("SweepResult", "linear", "log", "open_sweep", "parse_range", "sweep", "values"),
     "downslope.training": ("History", "Run"),
 }
 
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names}
 
-__all__ = ["__version__", "data", "network", "rules", "schedules"]
+__all__ = ["__version__", "data", "network", "rules", "schedules", "sweeps"]
 __all__ += list(_HOME_OF)
 
 

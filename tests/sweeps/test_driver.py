@@ -211,6 +211,7 @@ def test_chunks_grow_with_the_speed_and_shrink_at_the_end():
         over={"learning_rate": log(0.01, 1, 50)},
         seeds=20,
         epochs=1,
+        engine="reference",
     )
     executor = ThreadExecutor(2)
     chunks = driver._Chunks(job, np.zeros(1000, dtype=bool), executor)

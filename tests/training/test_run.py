@@ -116,7 +116,11 @@ REFUSED = [
     ),
     ((NETWORK, SPIRAL, RULE), {"dtype": None}, "dtype must be one of float32, float64. Received: dtype=None"),
     ((NETWORK, SPIRAL, RULE), {"standardize": "yes"}, "standardize must be True or False. Received: standardize='yes'"),
-    ((NETWORK, SPIRAL, RULE), {"engine": "fast"}, "engine must be one of compiled, blas, reference. Received: engine='fast'"),
+    (
+        (NETWORK, SPIRAL, RULE),
+        {"engine": "fast"},
+        "engine must be one of compiled, blas, reference. Received: engine='fast'",
+    ),
 ]
 
 

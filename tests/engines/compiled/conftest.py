@@ -32,3 +32,21 @@ def run_as(request):
         return told.stdout.splitlines()
 
     return run
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_cache(tmp_path_factory):
+    """Compiled code is kept beside the tests, once for all of them and their subprocesses."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "DOWNSLOPE_CACHE" not in os.environ:
+            patch.setenv("DOWNSLOPE_CACHE", str(tmp_path_factory.mktemp("compiled")))
+        yield Path(os.environ["DOWNSLOPE_CACHE"])
+
+
+@pytest.fixture(scope="session")
+def processors():
+    """The names of the processors whose code runs here, and of those whose code does not with what is lacking."""
+    if not llvm.get_process_triple().startswith("x86_64"):
+        return {name: "an x86-64 processor" for name in NEEDS}
+    here = llvm.get_host_cpu_features()
+    return {name: ", ".join(sorted(each for each in needs if not here.get(each))) for name, needs in NEEDS.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,9 @@ from downslope.errors import RuleError
 from downslope.rules import Optimizer
 
 __all__ = ["build_kernel", "build_update", "update_module"]
+
+if "NUMBA_CPU_NAME" in os.environ and "NUMBA_CPU_FEATURES" not in os.environ:
+    numba.config.CPU_FEATURES = ""  # that processor's own, as in `machine`, and not this one's
 
 HOMES = (training, products, weight_gradients, activations, losses, masks)
 

@@ -197,7 +197,7 @@ def _halves(typing_context, t):
         parts = [builder.shl(part, form.whole(form.fraction_bits)) for part in (low, builder.sub(whole, low))]
         return context.make_tuple(builder, signature.return_type, [builder.bitcast(p, form.llvm) for p in parts])
 
-    return types.UniTuple(t, 2)(t), code  # type: ignore[no-untyped-call]
+    return types.UniTuple(t, 2)(t), code
 
 
 @intrinsic
@@ -232,7 +232,7 @@ def _split(typing_context, total, x):
         parts = [k, *(builder.bitcast(part, form.llvm) for part in parts)]
         return context.make_tuple(builder, signature.return_type, parts)
 
-    return types.UniTuple(x, 3)(x, x), code  # type: ignore[no-untyped-call]
+    return types.UniTuple(x, 3)(x, x), code
 
 
 def _polynomial(float32: list[float], float64: list[float]) -> Any:
