@@ -17,7 +17,6 @@ import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from downslope.engines.update import apply_update, new_slots
 from downslope.rules import RULES, SGD, Optimizer, RMSprop
 from limits import triad
 from machine import describe_machine
+from rivals.pytorch_update import FusedStep
 
 VARIANTS: list[Optimizer] = [
     *(rule() for rule in RULES.values()),
@@ -33,6 +33,7 @@ VARIANTS: list[Optimizer] = [
     SGD(momentum=0.9, nesterov=True),
     RMSprop(momentum=0.9, centered=True),
 ]
+FUSED_IN_TORCH = ("SGD", "Adagrad", "Adam", "AMSGrad", "AdamW")
 STEP = 10  # late enough for every rule's full formula
 
 
@@ -43,53 +44,27 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def torch_fused(rule: Optimizer, count: int) -> Any:
-    """Return PyTorch's fused optimizer for the same rule, ready to step, or None if it has none."""
-    import torch
-
-    parameter = torch.nn.Parameter(torch.linspace(-1, 1, count))
-    parameter.grad = torch.linspace(0.01, -0.02, count)
-    values: dict[str, Any] = rule.values()
-    rate = 1e-3
-    match type(rule).__name__:
-        case "SGD":
-            momentum, nesterov = values["momentum"], values["nesterov"]
-            return torch.optim.SGD([parameter], rate, momentum=momentum, nesterov=nesterov, fused=True)
-        case "Adagrad":
-            return torch.optim.Adagrad([parameter], rate, fused=True)
-        case "Adam" | "AMSGrad" as name:
-            return torch.optim.Adam([parameter], rate, amsgrad=name == "AMSGrad", fused=True)
-        case "AdamW":
-            return torch.optim.AdamW([parameter], rate, fused=True)
-    return None
-
-
 def measure(rule: Optimizer, count: int, rounds: int) -> dict[str, float]:
-    """Return the median seconds of the fused step, of NumPy's, of the triad, and of PyTorch's where it has one."""
+    """Return median seconds: "fused", "numpy", "triad", and "torch N" with N threads where PyTorch has the rule."""
     parameters = np.linspace(-1, 1, count, dtype=np.float32)
     gradient = np.linspace(0.01, -0.02, count, dtype=np.float32)
     slots = new_slots(rule, parameters)
     a, scale, compiled_triad = np.zeros(count, np.float32), np.float32(0.5), triad()
-    actions: dict[str, Callable[[], object]] = {
-        "fused": lambda: fused_update(rule, STEP, parameters, gradient, slots),
-        "numpy": lambda: apply_update(rule, STEP, parameters, gradient, slots),
-        "triad": lambda: compiled_triad(a, parameters, gradient, scale),
+    actions: dict[str, Callable[[], float]] = {
+        "fused": lambda: seconds(lambda: fused_update(rule, STEP, parameters, gradient, slots)),
+        "numpy": lambda: seconds(lambda: apply_update(rule, STEP, parameters, gradient, slots)),
+        "triad": lambda: seconds(lambda: compiled_triad(a, parameters, gradient, scale)),
     }
-    if find_spec("torch") and (optimizer := torch_fused(rule, count)) is not None:
-        import torch
-
-        def step(threads: int) -> None:
-            torch.set_num_threads(threads)
-            optimizer.step()
-
-        for threads in dict.fromkeys((1, os.cpu_count() or 1)):
-            actions[f"torch {threads}"] = lambda threads=threads: step(threads)  # type: ignore[misc]
+    rivals = {}
+    if find_spec("torch") and type(rule).__name__ in FUSED_IN_TORCH:
+        rivals = {f"torch {threads}": FusedStep(rule, count, threads) for threads in {1, os.cpu_count() or 1}}
+    actions.update({name: rival.seconds for name, rival in rivals.items()})
     for action in actions.values():  # compiles, and touches every page once
         action()
-    times = [[seconds(action) for action in actions.values()] for _ in range(rounds)]
-    medians = dict(zip(actions, map(statistics.median, zip(*times, strict=True)), strict=True))
-    rivals = [median for name, median in medians.items() if name.startswith("torch")]
-    return {**medians, "torch": min(rivals)} if rivals else medians
+    times = [[action() for action in actions.values()] for _ in range(rounds)]
+    for rival in rivals.values():
+        rival.close()
+    return dict(zip(actions, map(statistics.median, zip(*times, strict=True)), strict=True))
 
 
 def changed(rule: Optimizer) -> str:
@@ -101,18 +76,24 @@ def changed(rule: Optimizer) -> str:
 
 def table(parameters: int, rounds: int) -> None:
     """Measure every rule and print the table."""
-    print(f"\nOne step over {parameters:,} float32 parameters, one thread, median of {rounds} rounds.\n")
-    print("| rule | fused ms | NumPy ms | PyTorch fused ms | NumPy / fused | PyTorch / fused | fused GB/s | of triad |")
+    print(
+        f"\nOne step over {parameters:,} float32 parameters, median of {rounds} rounds; one thread, PyTorch's as said.\n"
+    )
+    columns = ["fused ms", "NumPy ms", "PyTorch fused ms (threads)", "NumPy / fused", "PyTorch / fused", "fused GB/s"]
+    print(f"| rule | {' | '.join(columns)} | of triad |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for rule in VARIANTS:
         medians = measure(rule, parameters, rounds)
-        fused, numpy, theirs = medians["fused"], medians["numpy"], medians.get("torch")
+        fused, numpy = medians["fused"], medians["numpy"]
+        theirs_by = [(median, name.split()[1]) for name, median in medians.items() if name.startswith("torch")]
+        theirs, threads = min(theirs_by, default=(0.0, ""))
         # Parameters and slots are read and written, the gradient is read; the triad reads two arrays and writes one.
         speed = 4 * parameters * (3 + 2 * len(rule.slots_in_use())) / fused
         triad_speed = 4 * parameters * 3 / medians["triad"]
+        beside = (f"{theirs * 1e3:.1f} ({threads})", f"{theirs / fused:.2f}") if theirs else ("–", "–")
         print(
-            f"| {changed(rule)} | {fused * 1e3:.1f} | {numpy * 1e3:.1f} | {f'{theirs * 1e3:.1f}' if theirs else '–'} "
-            f"| {numpy / fused:.1f} | {f'{theirs / fused:.2f}' if theirs else '–'} "
+            f"| {changed(rule)} | {fused * 1e3:.1f} | {numpy * 1e3:.1f} | {beside[0]} "
+            f"| {numpy / fused:.1f} | {beside[1]} "
             f"| {speed / 1e9:.1f} | {speed / triad_speed:.2f} |",
             flush=True,
         )

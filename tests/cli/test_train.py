@@ -239,6 +239,9 @@ def test_a_rule_of_ones_own_from_a_script(command, tmp_path):
     broken.write_text(script.read_text().replace("xp.sign", "xp.tan"))
     refused = command("train moons --optimizer", f"{broken}:SignDescent")
     assert refused.status == 2
+    told = "downslope: SignDescent.update cannot be compiled for single numbers: xp has no tan."
+    assert refused.err.splitlines()[-1].startswith(told)
+    refused = command("train moons --engine reference --optimizer", f"{broken}:SignDescent")
     assert refused.err.splitlines()[-1].startswith("downslope: SignDescent.update failed: AttributeError")
     refused = command("train moons --set pull=-1 --optimizer", f"{script}:SignDescent")
     assert "pull must be at least 0" in refused.err

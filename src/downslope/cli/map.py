@@ -109,7 +109,7 @@ def command(
         "seeds": _seeds(seeds, options["data_seed"]),
     }
     job = plan(**described)
-    checks.one_of("quantity", quantity, _quantities(job))
+    checks.one_of("quantity", quantity, job.quantities)
     directory = _directory(job, out)
     _say_what_is_planned(job, directory)
     drawer = _Drawer(job, picture, quantity)
@@ -164,14 +164,6 @@ def _seeds(text: str | None, data_seed: Any) -> Any:
         return "chapter"
     listed = [Number().convert(part.strip(), None, None) for part in text.split(",")]
     return listed[0] if len(listed) == 1 else listed
-
-
-def _quantities(job: Job) -> list[str]:
-    """Return what is measured of every run, before there is one."""
-    from downslope.sweeps import SweepResult
-    from downslope.sweeps.store import Store
-
-    return list(SweepResult(Store(job.settings)).quantities)
 
 
 def _directory(job: Job, out: str | None) -> Path:

@@ -69,7 +69,8 @@ def draw_cells(
 
     The first setting runs across, the second up. Cells without a finished run take the look of the nearest one that
     has, under fine lines; exploded cells are grey and hatched, and partly exploded ones in a corner as large as the
-    share of their runs that exploded.
+    share of their runs that exploded. `seeds` is how many runs of a cell can still bring it a value: the planned ones
+    for a spread, which needs two; 1 for a median. `labels` says which axes, across and up, are named.
     """
     names = [
         axis_label(axis, place, inches) if wanted else ""

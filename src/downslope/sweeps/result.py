@@ -164,10 +164,7 @@ class SweepResult:
 
         checks.one_of("quantity", quantity, self.quantities)
         units = {name: one["unit"] or None for name, one in self.settings["over"].items()}
-        axes = [
-            MapAxis(name, tuple(float(value) for value in one.values), one.log, unit=units[name])
-            for name, one in self.over.items()
-        ]
+        axes = [MapAxis(name, tuple(one.values), one.log, unit=units[name]) for name, one in self.over.items()]
         return map_picture(
             axes,
             self.cells(),
@@ -176,6 +173,7 @@ class SweepResult:
             seeds=self._seeds,
             style=style,
             title=f"{self.settings['rule']['rule']} on {self.settings['data_name']}" if title is None else title,
+            subtitle=f"{self.optimizer}  ·  {self.settings['epochs']:,} epochs",
             planned=self.planned,
         )
 

@@ -47,6 +47,6 @@ def compiled_cache(tmp_path_factory):
 def processors():
     """The names of the processors whose code runs here, and of those whose code does not with what is lacking."""
     if not llvm.get_process_triple().startswith("x86_64"):
-        return {name: "an x86-64 processor" for name in NEEDS}
+        return dict.fromkeys(NEEDS, "an x86-64 processor")
     here = llvm.get_host_cpu_features()
     return {name: ", ".join(sorted(each for each in needs if not here.get(each))) for name, needs in NEEDS.items()}

@@ -102,7 +102,9 @@ def bits(trained):
     """Return every bit of the last state and of the records, as values that compare."""
     last = trained.last
     slots = {name: slot.tobytes() for name, slot in last.slots.items()}
-    totals = [np.asarray(value, dtype=np.float64).tobytes() for value in vars(last.totals).values() if value is not None]
+    totals = [
+        np.asarray(value, dtype=np.float64).tobytes() for value in vars(last.totals).values() if value is not None
+    ]
     numbers = (last.step, last.epoch, last.batch, np.float64(last.learning_rate).tobytes())
     return numbers, last.parameters.tobytes(), last.last_update.tobytes(), slots, totals, trained.records.tobytes()
 

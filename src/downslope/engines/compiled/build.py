@@ -10,7 +10,7 @@ import llvmlite.binding as llvm
 import numba
 from numba import types
 from numba.core import compiler
-from numba.core.errors import NumbaError
+from numba.core.errors import NumbaError, UnsupportedError
 from numba.core.registry import cpu_target
 
 from downslope.engines.compiled import (
@@ -95,6 +95,15 @@ def _module(function: Callable[..., Any], signature: str, dtype: str) -> tuple[s
         {},
     )
     return result.fndesc.llvm_func_name, llvm.parse_assembly(result.library.get_llvm_str())
+
+
+def _check_alone(module: Any) -> None:
+    """Raise UnsupportedError where code needs what a process without Numba lacks, or would end with an error unseen."""
+    for function in module.functions:
+        if function.is_declaration and function.name.startswith(("numba_", "NRT_", "Py", "_Py")):
+            raise UnsupportedError(f"Unsupported call of {function.name}")
+    if any(variable.name.startswith(".const.picklebuf") for variable in module.global_variables):
+        raise UnsupportedError("Unsupported raise or assert")
 
 
 def _source(rule: type[Optimizer], used: tuple[str, ...], flags: tuple[str, ...]) -> str:

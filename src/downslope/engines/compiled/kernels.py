@@ -42,11 +42,12 @@ class Kernel(NamedTuple):
 
 _KERNELS: dict[tuple[Any, ...], Kernel] = {}
 _BUILDING = threading.RLock()
+_ANNOUNCED: list[str] = []
 
 
 def announce(sentence: str) -> None:
-    """Say on stderr that something is being compiled; the first time takes seconds."""
-    if sys.stderr is not None and sys.stderr.isatty():
+    """Say on stderr that something is being compiled, to whoever waits there: in a terminal or a notebook."""
+    if sys.stderr is not None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - a sentence to whoever waits
 
 
@@ -85,7 +86,9 @@ def update_kernel(rule: Optimizer, dtype: np.dtype[Any], step: int = 1) -> Kerne
 def _build(name: str, dtype: np.dtype[Any]) -> tuple[str, bytes]:
     from downslope.engines.compiled.build import build_kernel
 
-    announce(f"Compiling the engine for this processor ({name}, {dtype.name}); later starts take it from disk ...")
+    if not _ANNOUNCED:
+        _ANNOUNCED.append(name)
+        announce("Compiling the engine for this processor, once; later starts take it from disk ...")
     return build_kernel(name, SIGNATURES[name], dtype.name)
 
 
