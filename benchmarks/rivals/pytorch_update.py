@@ -1,7 +1,7 @@
 """PyTorch's fused optimizers on one flat parameter, in a process of their own.
 
-In one process with the others, OpenMP's threads, which go on spinning for some milliseconds after their work, slowed
-whoever came next by half.
+In one process with the others, OpenMP's threads, which go on spinning for some milliseconds after their work, slow
+whoever comes next.
 """
 
 from __future__ import annotations

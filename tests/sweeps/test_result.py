@@ -156,10 +156,11 @@ def test_plot_hands_its_cells_to_the_picture(tiny, monkeypatch):
     ((axes, cells, path), named) = calls[0]
     assert axes == [
         ("learning_rate", (0.01, 10.0), True, {"unit": None}),
-        ("batch_size", (4.0, 9.0), False, {"unit": "rows"}),
+        ("batch_size", (4, 9), False, {"unit": "rows"}),
     ]
     assert (len(cells), path) == (4, "map.png")
     wanted = {"quantity": "accuracy", "seeds": 2, "style": "dark", "title": "SGD on spiral", "planned": 8}
-    assert named == wanted
+    told = "SGD(momentum=0.0, nesterov=False)  ·  4 epochs"
+    assert named == {**wanted, "subtitle": told}
     with pytest.raises(InputError, match=r"quantity must be one of loss, accuracy, .* Did you mean 'loss'\?"):
         result.plot(quantity="los")

@@ -8,7 +8,7 @@ from typing import Any
 from downslope import checks
 from downslope.engines.problem import Engine
 from downslope.engines.reference import Reference
-from downslope.network import LAYERS, Dense, Network
+from downslope.network import LAYERS, LOSSES, Dense, Loss, Network
 
 __all__ = ["ENGINES", "engine_name"]
 
@@ -32,15 +32,16 @@ def _blas() -> Engine:
 ENGINES: Mapping[str, Callable[[], Engine]] = {"compiled": _compiled, "blas": _blas, "reference": Reference}
 
 
-def engine_name(name: Any, network: Network, batch_size: int) -> str:
+def engine_name(name: Any, network: Network, loss: Loss, batch_size: int) -> str:
     """Return the name of an engine that is known; for None, of the fastest that can train the network.
 
-    That is "compiled" as long as every layer is one of the package's; "blas" where a layer has at least 2¹⁸ weights
-    and a step at least 16 rows; "reference" for layers of one's own.
+    That is "compiled" as long as loss and layers are the package's; "blas" where a layer has at least 2¹⁸ weights and
+    a step at least 16 rows; "reference" for a loss or layers of one's own.
     """
     if name is not None:
         return checks.one_of("engine", name, ENGINES)
-    if any(type(layer) is not LAYERS.get(getattr(layer, "name", "")) for layer in network.layers):
+    ours = [type(layer) is LAYERS.get(getattr(layer, "name", "")) for layer in network.layers]
+    if not all(ours) or type(loss) is not LOSSES.get(getattr(loss, "name", "")):
         return "reference"
     largest = max(layer.inputs * layer.outputs for layer in network.layers if isinstance(layer, Dense))
     return "blas" if largest >= LARGE_LAYER and batch_size >= MANY_ROWS else "compiled"

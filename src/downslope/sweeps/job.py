@@ -131,7 +131,8 @@ class Job:
 
     def engine_of(self, batch_size: int | None) -> str:
         """Return the name of what executes the steps of runs with this batch size."""
-        return engine_name(self.engine, self.network, self.rows if batch_size is None else min(batch_size, self.rows))
+        rows = self.rows if batch_size is None else min(batch_size, self.rows)
+        return engine_name(self.engine, self.network, self.loss, rows)
 
     def set_up(self, seed: Any, batch_size: int | None) -> Setup:
         """Return what the runs of one seed and batch size begin with."""
@@ -279,7 +280,7 @@ def plan(
         validation=validation if isinstance(validation, Dataset) else float(validation),
         dtype=first.dtype.name,
         standardize=bool(data.standardize if standardize is None else standardize),
-        engine=None if engine is None else engine_name(engine, network, 1),
+        engine=None if engine is None else engine_name(engine, network, first.problem.loss, 1),
         history_every=None if history_every is None else checks.whole("history_every", history_every, at_least=1),
         keep_parameters=checks.flag("keep_parameters", keep_parameters),
         rows=first.problem.rows,

@@ -100,7 +100,7 @@ class Run:
         self.problem, self.preparation, self.loss = setup.problem, setup.preparation, setup.problem.loss
         self.seed, self.dtype = setup.seed, setup.dtype
         self.history = History(data.kind, validation=self.problem.validation is not None)
-        self._engine = ENGINES[engine_name(engine, network, self.problem.batch_size)]()
+        self._engine = ENGINES[engine_name(engine, network, self.loss, self.problem.batch_size)]()
         self._state = State.start(setup.parameters, optimizer)
         self._training = False
 
