@@ -240,6 +240,12 @@ def _executor(threads: int | None, workers: int | None, cluster: str | None) -> 
     named = [name for name, value in chosen.items() if value is not None]
     if len(named) > 1:
         raise checks.refuse(named[1], f"left out where {named[0]} is given", chosen[named[1]])
-    if workers is not None or cluster is not None:
-        raise checks.refuse(named[0], "left out: this version trains in threads only", chosen[named[0]])
+    if workers is not None:
+        from downslope.sweeps.processes import ProcessExecutor
+
+        return ProcessExecutor(workers)
+    if cluster is not None:
+        from downslope.sweeps.cluster import DaskExecutor
+
+        return DaskExecutor(cluster)
     return ThreadExecutor(threads)

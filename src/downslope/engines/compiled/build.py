@@ -27,7 +27,7 @@ from downslope.engines.compiled.machine import target_machine
 from downslope.errors import RuleError
 from downslope.rules import Optimizer
 
-__all__ = ["build_kernel", "build_update", "update_module"]
+__all__ = ["build_kernel", "build_update", "compiled_module", "update_module"]
 
 if "NUMBA_CPU_NAME" in os.environ and "NUMBA_CPU_FEATURES" not in os.environ:
     numba.config.CPU_FEATURES = ""  # that processor's own, as in `machine`, and not this one's
@@ -38,7 +38,7 @@ HOMES = (training, products, weight_gradients, activations, losses, masks)
 def build_kernel(name: str, signature: str, dtype: str) -> tuple[str, bytes]:
     """Return symbol and object code of the kernel of that name."""
     home = next(home for home in HOMES if name in home.__all__)
-    symbol, module = _module(getattr(home, name).py_func, signature, dtype)
+    symbol, module = compiled_module(getattr(home, name).py_func, signature, dtype)
     return symbol, target_machine().emit_object(module)
 
 
@@ -62,7 +62,7 @@ def update_module(
     }
     exec(compile(_source(rule, used, flags), f"<fused {rule.__name__}>", "exec"), names)
     try:
-        return _module(names["loop"], signature, dtype)
+        return compiled_module(names["loop"], signature, dtype)
     except (NumbaError, AttributeError) as error:
         raise RuleError(
             f"{rule.__name__}.update cannot be compiled for single numbers: {_reason(error)} "
@@ -70,7 +70,7 @@ def update_module(
         ) from error
 
 
-def _module(function: Callable[..., Any], signature: str, dtype: str) -> tuple[str, Any]:
+def compiled_module(function: Callable[..., Any], signature: str, dtype: str) -> tuple[str, Any]:
     number = getattr(types, dtype)
     known = {
         "x": types.CPointer(number),
@@ -94,7 +94,9 @@ def _module(function: Callable[..., Any], signature: str, dtype: str) -> tuple[s
         flags,
         {},
     )
-    return result.fndesc.llvm_func_name, llvm.parse_assembly(result.library.get_llvm_str())
+    module = llvm.parse_assembly(result.library.get_llvm_str())
+    _check_alone(module)
+    return result.fndesc.llvm_func_name, module
 
 
 def _check_alone(module: Any) -> None:

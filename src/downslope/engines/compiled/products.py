@@ -256,8 +256,8 @@ def _two_inputs(
         for j in range(outputs):
             start = repeat(bias[j] if has_bias else zero)
             s0, s1 = repeat(at[0]), repeat(at[w_input])
-            _finish(start + x0 * s0 + x1 * s1, target, r, finish)
-            _finish(start + y0 * s0 + y1 * s1, target, r + width, finish)
+            _finish((start + x0 * s0 if has_bias else x0 * s0) + x1 * s1, target, r, finish)
+            _finish((start + y0 * s0 if has_bias else y0 * s0) + y1 * s1, target, r + width, finish)
             at, target = shift(at, w_output), shift(target, out_stride)
         r += 2 * width
     if r < rows:
@@ -266,7 +266,7 @@ def _two_inputs(
         for j in range(outputs):
             start = repeat(bias[j] if has_bias else zero)
             s0, s1 = repeat(at[0]), repeat(at[w_input])
-            _finish(start + x0 * s0 + x1 * s1, target, r, finish)
+            _finish((start + x0 * s0 if has_bias else x0 * s0) + x1 * s1, target, r, finish)
             at, target = shift(at, w_output), shift(target, out_stride)
 
 
@@ -285,8 +285,8 @@ def _three_inputs(
         for j in range(outputs):
             start = repeat(bias[j] if has_bias else zero)
             s0, s1, s2 = repeat(at[0]), repeat(at[w_input]), repeat(at[2 * w_input])
-            _finish(start + x0 * s0 + x1 * s1 + x2 * s2, target, r, finish)
-            _finish(start + y0 * s0 + y1 * s1 + y2 * s2, target, r + width, finish)
+            _finish((start + x0 * s0 if has_bias else x0 * s0) + x1 * s1 + x2 * s2, target, r, finish)
+            _finish((start + y0 * s0 if has_bias else y0 * s0) + y1 * s1 + y2 * s2, target, r + width, finish)
             at, target = shift(at, w_output), shift(target, out_stride)
         r += 2 * width
     if r < rows:
@@ -295,5 +295,5 @@ def _three_inputs(
         for j in range(outputs):
             start = repeat(bias[j] if has_bias else zero)
             s0, s1, s2 = repeat(at[0]), repeat(at[w_input]), repeat(at[2 * w_input])
-            _finish(start + x0 * s0 + x1 * s1 + x2 * s2, target, r, finish)
+            _finish((start + x0 * s0 if has_bias else x0 * s0) + x1 * s1 + x2 * s2, target, r, finish)
             at, target = shift(at, w_output), shift(target, out_stride)
