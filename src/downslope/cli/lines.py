@@ -50,7 +50,8 @@ class Lines:
         if self.run.problem.validation is not None:
             parts["validation"] = self.run.evaluate("validation")
         if self.as_json:
-            _print_json({"final": {"epochs": self.run.epoch, "steps": self.run.step, **parts}})
+            engine = {"engine": self.run.engine_record()}
+            _print_json({"final": {"epochs": self.run.epoch, "steps": self.run.step, **parts, **engine}})
             return
         told = (
             f"{part} {', '.join(_told(name, value) for name, value in found.items())}" for part, found in parts.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,3 +173,6 @@ class Engine(Protocol):
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:
         """Return loss and score of `parameters` on a part, without dropout."""
+
+    def describe(self) -> dict[str, Any]:
+        """Return its name and what else decides the bits, as values that JSON can hold."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,12 @@ class Reference:
             total = float(loss.forward(outputs, part.targets).sum(dtype=np.float64))
             penalty = network.penalty(parameters)
         return Scores(total / len(part.inputs) + penalty, score(loss, tally(loss, outputs, part.targets), part))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the name and the library that multiplies matrices."""
+        from downslope.engines.compiled.blas_library import library
+
+        return {"name": self.name, "blas": library()._asdict()}
 
     def _begin(self, problem: Problem, rule: Optimizer, state: State) -> Totals:
         """Return what holds when an epoch begins: the rate in force, and the validation scores."""

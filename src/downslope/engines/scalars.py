@@ -13,7 +13,7 @@ from downslope.errors import DownslopeError, RuleError
 from downslope.rules import Optimizer
 from downslope.schedules import is_built_in
 
-__all__ = ["ScalarTable", "array_scalars", "scalar_table"]
+__all__ = ["ScalarTable", "array_scalars", "is_quick", "scalar_table"]
 
 
 class ScalarTable(NamedTuple):
@@ -32,6 +32,10 @@ class ScalarTable(NamedTuple):
     values: NDArray[np.float64]
     learning_rate: NDArray[np.float64]
     error: DownslopeError | None
+
+    def first(self, count: int) -> ScalarTable:
+        """Return the table of the first so many of its steps."""
+        return ScalarTable(self.values[:count], self.learning_rate[:count], None)
 
 
 def scalar_table(rule: Optimizer, first: int, count: int, since: int = 0) -> ScalarTable:
@@ -158,6 +162,12 @@ def _asked(rule: Optimizer, steps: NDArray[np.int64], since: int) -> ScalarTable
             break
         rates.append(rate)
     return ScalarTable(_table(rule, rows), np.array(rates, dtype=np.float64), failed)
+
+
+def is_quick(rule: Optimizer) -> bool:
+    """Return whether a table of many steps is one calculation: no function has to be called for each of them."""
+    moving = [value for value in rule.values().values() if callable(value)]
+    return rule.steps_as_arrays and not _goes_its_own_way(rule) and all(is_built_in(value) for value in moving)
 
 
 def _goes_its_own_way(rule: Optimizer) -> bool:

@@ -1,4 +1,4 @@
-"""A sweep's job on its way to another process, which opens it only if it would train the same runs."""
+"""What goes between a sweep and other processes: its job, which they open only if they would train the same runs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from downslope._version import __version__
-from downslope.errors import InputError
+from downslope.errors import DownslopeError, InputError
 from downslope.rules import Optimizer
+from downslope.sweeps.executors import Chunk
 from downslope.sweeps.job import Job
 from downslope.sweeps.keys import FORMAT, UNTOLD, code_of, functions_of
 
-__all__ = ["Parcel", "described", "opened", "packed"]
+__all__ = ["ChunkError", "Parcel", "described", "name_of", "opened", "packed"]
+
+
+class ChunkError(DownslopeError):
+    """A chunk of runs could not be executed, whoever tried; the message names it."""
 
 
 class Parcel(NamedTuple):
@@ -89,6 +94,13 @@ def opened(parcel: Parcel) -> Job:
         if functions.get(name) != parcel.functions[name]:
             raise InputError(f"a worker must have the sweep's own code of {name}. Received: other code")
     return job
+
+
+def name_of(runs: Chunk) -> str:
+    """Return what a chunk is called in messages."""
+    if len(runs) == 1:
+        return f"the chunk of run {runs[0]} alone"
+    return f"the chunk of {len(runs)} runs {runs[0]} to {runs[-1]}"
 
 
 def described(error: BaseException) -> str:

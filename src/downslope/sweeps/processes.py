@@ -16,17 +16,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 from downslope import checks
-from downslope.errors import DownslopeError, InputError
+from downslope.errors import InputError
 from downslope.sweeps.executors import Chunk, Results
 from downslope.sweeps.job import Job
-from downslope.sweeps.parcel import Parcel, described, opened, packed
+from downslope.sweeps.parcel import ChunkError, Parcel, described, name_of, opened, packed
 from downslope.sweeps.work import Bench, Finished, Stop
 
-__all__ = ["ChunkError", "ProcessExecutor", "name_of", "serve"]
+__all__ = ["ProcessExecutor", "serve"]
 
 LOSSES_TOGETHER = 2  # after which a chunk's runs are tried one by one
 LOSSES_ALONE = 3  # after which a run by itself counts as failed
@@ -39,10 +40,6 @@ BEGIN += "from downslope.sweeps.processes import serve; serve()"
 Outcome: TypeAlias = Finished | Exception
 
 _loads_main = False
-
-
-class ChunkError(DownslopeError):
-    """A chunk of runs could not be executed, whoever tried; the message names it."""
 
 
 class ProcessExecutor:
@@ -131,13 +128,6 @@ def _workers(job: Job, count: int) -> list[_Worker]:
         )
     parcel = packed(job)
     return [_Worker(parcel) for _ in range(count)]
-
-
-def name_of(runs: Chunk) -> str:
-    """Return what a chunk is called in messages."""
-    if len(runs) == 1:
-        return f"the chunk of run {runs[0]} alone"
-    return f"the chunk of {len(runs)} runs {runs[0]} to {runs[-1]}"
 
 
 def _tried(worker: _Worker, chunk: Chunk, stop: Stop) -> Iterator[tuple[Chunk, Outcome]]:
@@ -373,7 +363,8 @@ def _with_main(parcel: Parcel, main: dict[str, Any]) -> Job:
 
         _loads_main = True
         try:
-            spawn.prepare(main)
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # it has been printed once
+                spawn.prepare(main)
         except InputError:
             raise
         except BaseException as error:  # the script's own, SystemExit too

@@ -121,6 +121,13 @@ class Run:
         """
         return self._engine.name
 
+    def engine_record(self) -> dict[str, Any]:
+        """Return what executes the steps and what decides their last bits: `name`, and with BLAS, which one.
+
+        `blas` holds its name, its version, the kind of processor whose kernels it chose, and its number of threads.
+        """
+        return self._engine.describe()
+
     @property
     def state(self) -> State:
         """Parameters, slots and step: everything that training changes."""

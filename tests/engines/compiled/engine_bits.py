@@ -1,6 +1,6 @@
 """Print, for trainings of every kind, the hash of all bits they end with: weights, slots, last update and history.
 
-Run by test_same_bits.py, in processes whose code is made for other processors.
+Run by test_same_bits.py, in processes whose code is made for other processors; the arguments are the types to train in.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ def rules():
     }
 
 
-def cases():
+def cases(dtypes=("float32", "float64")):
     """Return a function that makes each run, by name."""
     made = {}
-    for dtype in ("float32", "float64"):
+    for dtype in dtypes:
         for name, rule in rules().items():
             made[f"{name} {dtype}"] = lambda rule=rule, dtype=dtype: make("", dtype, rule)
         for kind in KINDS:
@@ -78,7 +78,7 @@ EPOCHS = 40
 
 
 def main():
-    for name, new in cases().items():
+    for name, new in cases(sys.argv[1:]).items():
         run = new()
         run.train(EPOCHS)
         sys.stdout.write(f"{name}: {digest(run)}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ class Echo(Optimizer):
     learning_rate = setting(0.1, above=0, meaning="not used", scheduled=True)
     slots = ("seen",)
 
-    def update(xp, parameter, gradient, seen):
+    def update(xp, parameter, gradient, seen):  # noqa: N805 - a formula
         return parameter, gradient
 
 
@@ -42,7 +43,7 @@ class Trained(NamedTuple):
 def network(sizes, activations, *, dropout=0.0, penalties=(0.0, 0.0, 0.0, 0.0)):
     """Return a network with an activation for each hidden layer, and penalties on weights and biases."""
     layers: list[Any] = []
-    for place, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for place, (inputs, outputs) in enumerate(pairwise(sizes)):
         layers.append(Dense(inputs, outputs, *penalties))
         if place < len(activations):
             layers.append(activation(activations[place]))

@@ -328,11 +328,11 @@ class Mine(Loss):
         return np.sign(outputs - targets) / outputs.size
 
 
-class MyMSE(MeanSquaredError):
+class MySquares(MeanSquaredError):  # noqa: N818 - no exception
     pass
 
 
-@pytest.mark.parametrize("loss", [Mine(), MyMSE()], ids=repr)
+@pytest.mark.parametrize("loss", [Mine(), MySquares()], ids=repr)
 def test_losses_of_ones_own(loss):
     given = replace(own.problem(Network([Dense(2, 1)])), loss=loss)
     error = own.train("compiled", given, ds.SGD(0.1), 1).error

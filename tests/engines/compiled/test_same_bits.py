@@ -27,7 +27,8 @@ def module(name):
 
 
 own, bits = module("engine_problems"), module("engine_bits")
-NAMES = ["x86-64", "haswell", "skylake-avx512", "znver4"]
+# In which types: each is compiled anew for each processor, which takes some ten seconds of work.
+NAMES = {"x86-64": ["float32", "float64"], "haswell": ["float32"], "skylake-avx512": ["float32"], "znver4": ["float32"]}
 EPOCHS = bits.EPOCHS
 
 
@@ -51,7 +52,11 @@ def elsewhere(processors):
         environment = {**os.environ, "NUMBA_CPU_NAME": name, "PYTHONWARNINGS": "error"}
         environment.pop("NUMBA_CPU_FEATURES", None)
         running[name] = subprocess.Popen(
-            [sys.executable, script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, script, *NAMES[name]],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
     printed = {}
     for name, process in running.items():
@@ -65,12 +70,11 @@ def elsewhere(processors):
 def test_code_for_another_processor(name, alone, elsewhere, processors):
     if processors[name]:
         pytest.skip(f"this processor lacks {processors[name]}")
-    assert elsewhere[name] == alone
+    assert elsewhere[name] == {case: told for case, told in alone.items() if case.split()[1] in NAMES[name]}
 
 
 def test_the_hash_tells_every_case_from_every_other(alone):
     """Guards the comparisons: were the hash blind to something, they would prove nothing."""
-    # Plain momentum 0 is SGD, and RMSprop's and SGD's variants differ; no two cases are the same.
     assert len(set(alone.values())) == len(alone)
     run = bits.make("gelu", "float32")
     run.train(EPOCHS - 1)

@@ -15,10 +15,12 @@ from numba.core.registry import cpu_target
 
 from downslope.engines.compiled import (
     activations,
+    biases,
     lanes,
     losses,
     masks,
     products,
+    stepping,
     training,
     vocabulary,
     weight_gradients,
@@ -32,7 +34,7 @@ __all__ = ["build_kernel", "build_update", "compiled_module", "update_module"]
 if "NUMBA_CPU_NAME" in os.environ and "NUMBA_CPU_FEATURES" not in os.environ:
     numba.config.CPU_FEATURES = ""  # that processor's own, as in `machine`, and not this one's
 
-HOMES = (training, products, weight_gradients, activations, losses, masks)
+HOMES = (training, stepping, products, weight_gradients, biases, activations, losses, masks)
 
 
 def build_kernel(name: str, signature: str, dtype: str) -> tuple[str, bytes]:
@@ -71,6 +73,7 @@ def update_module(
 
 
 def compiled_module(function: Callable[..., Any], signature: str, dtype: str) -> tuple[str, Any]:
+    """Return symbol and optimized code of a function over raw memory; `signature` as in `kernels`."""
     number = getattr(types, dtype)
     known = {
         "x": types.CPointer(number),

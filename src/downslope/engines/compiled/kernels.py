@@ -28,6 +28,9 @@ SIGNATURES = {
     "loss_pass": "nfxnnnnxnfxd",
     "fill_masks": "idnnnnnnx",
     "shuffle": "nnniiu",
+    "take_step": "iidxxnxixfd",
+    "weigh": "iidxd",
+    "add_biases": "xnnxn",
 }
 UPDATE = "xxinxn"
 PLAIN: dict[str, Any] = {"n": ctypes.c_int64, "f": ctypes.c_double}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from downslope.network import ACTIVATIONS, LOSSES, Dense, Dropout, Network
 from downslope.network.activations import Activation
 from downslope.rules import Optimizer
 
-__all__ = ["Plan", "Rows", "aligned", "columns"]
+__all__ = ["Plan", "Rows", "aligned", "columns", "plan_of", "whole_lanes"]
 
 MOST_BLOCK = 512
 
@@ -54,36 +56,52 @@ class Plan:
         self.operations, self.constants, buffers = _operations(network)
         self.ranges, self.strengths = _penalties(network)
         self.reals = np.array([getattr(loss, "delta", 0.0)], dtype=np.float64)
-        self.training = columns(problem.training, self.lanes)
-        self.held_out = None if problem.validation is None else columns(problem.validation, self.lanes)
+        self._training, self._held_out = problem.training, problem.validation
         shuffled = problem.batch_size < problem.rows
-        targets = len(self.training.targets)
+        targets = self._training.targets.shape[1] if self._training.targets.ndim > 1 else 1
         gather = buffers
         gather_targets = gather + network.inputs * shuffled
         scratch = gather_targets + targets * shuffled
         # Rows come in blocks, so that a block's values stay in the cache however many rows a batch has. Its size must
         # not depend on the machine: it decides in which order the rows are added.
-        block = min(MOST_BLOCK, -(-problem.batch_size // self.lanes) * self.lanes)
-        if self.held_out is not None:
+        block = min(MOST_BLOCK, whole_lanes(problem.batch_size, self.lanes))
+        if self._held_out is not None:
             block = max(block, min(MOST_BLOCK, 128))
         self.workspace = (scratch + 4) * block
+        held_out = 0 if self._held_out is None else len(self._held_out.inputs)
         sizes = {
             "operations": len(self.operations), "parameters": network.parameter_count, "outputs": network.outputs,
             "targets": targets, "tallies": self.tallies, "buffers": buffers,
             "last_buffer": self.operations[-1][t.TO], "loss": list(LOSSES).index(loss.name),
             "penalties": len(self.ranges), "block": block, "batch_size": problem.batch_size, "rows": problem.rows,
-            "stride": self.training.stride,
-            "held_out": 0 if self.held_out is None else self.held_out.rows,
-            "held_out_stride": 0 if self.held_out is None else self.held_out.stride,
+            "stride": whole_lanes(problem.rows, self.lanes),
+            "held_out": held_out, "held_out_stride": whole_lanes(held_out, self.lanes),
             "seed": np.uint64(problem.seed).view(np.int64), "slots": 0, "scalars": 0, "update": 0,
             "shuffled": shuffled, "gather": gather, "gather_targets": gather_targets, "scratch": scratch,
         }  # fmt: skip
-        sizes |= {name: kernel(name, self.dtype).address for name in t.PARTS}
+        # Compiling takes a second each, so only what this network needs; nobody calls what is left at address 0.
+        kinds = set(self.operations[:, t.KIND].tolist())
+        idle = {
+            *(() if t.ACTIVATION in kinds else ("activate", "activate_back")),
+            *(() if t.DROPOUT in kinds else ("fill_masks",)),
+            *(() if shuffled else ("shuffle",)),
+        }
+        sizes |= {name: 0 if name in idle else kernel(name, self.dtype).address for name in t.PARTS}
         self._sizes = np.array([int(sizes[name]) for name in t.SIZES], dtype=np.int64)
         self.tables = (self.reals, self.operations, self.constants, self.ranges, self.strengths)
         dense = self.operations[self.operations[:, t.KIND] == t.DENSE]
         # Multiply-adds of one step, forward and back.
         self.products = 3 * problem.batch_size * int((dense[:, t.INPUTS] * dense[:, t.OUTPUTS]).sum())
+
+    @cached_property
+    def training(self) -> Rows:
+        """The training rows, laid out when they are first asked for: products made elsewhere take them as they are."""
+        return columns(self._training, self.lanes)
+
+    @cached_property
+    def held_out(self) -> Rows | None:
+        """The held-out rows, likewise."""
+        return None if self._held_out is None else columns(self._held_out, self.lanes)
 
     def sizes(self, rule: Optimizer | None = None, update: int = 0) -> NDArray[np.int64]:
         """Return the table of sizes, with what belongs to a rule."""
@@ -113,6 +131,17 @@ class Plan:
         return record
 
 
+_PLANS: WeakKeyDictionary[Problem, Plan] = WeakKeyDictionary()
+
+
+def plan_of(problem: Problem) -> Plan:
+    """Return the problem's plan, made once."""
+    plan = _PLANS.get(problem)
+    if plan is None:
+        plan = _PLANS[problem] = Plan(problem)
+    return plan
+
+
 def aligned(count: int, dtype: np.dtype[Any]) -> FloatArray:
     """Return room for so many numbers that begins on a cache line, where whole lanes are read fastest."""
     room = np.empty(count * dtype.itemsize + t.LANE_BYTES, dtype=np.uint8)
@@ -120,11 +149,16 @@ def aligned(count: int, dtype: np.dtype[Any]) -> FloatArray:
     return room[start : start + count * dtype.itemsize].view(dtype)
 
 
+def whole_lanes(count: int, lanes: int) -> int:
+    """Return a number of rows filled up to whole lanes."""
+    return -(-count // lanes) * lanes
+
+
 def columns(part: Part, lanes: int) -> Rows:
     """Return a part features-major, filled up with zeros to whole lanes."""
     inputs = part.inputs
     count = len(inputs)
-    stride = -(-count // lanes) * lanes
+    stride = whole_lanes(count, lanes)
     wanted = np.asarray(part.targets, dtype=inputs.dtype).reshape(count, -1)
 
     def turned(values: NDArray[Any]) -> FloatArray:

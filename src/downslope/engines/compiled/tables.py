@@ -38,6 +38,9 @@ PARTS = SIZES[SIZES.index("product") :]
 # A record of an epoch: these, then loss and tallies over the training rows, then over the held-out rows.
 HEAD = ("penalty", "gradient_norm", "update_ratio", "largest_weight", "held_out_penalty")
 
+# What describes a step, the first four as in a record: what `numbers` holds, then the batch's loss and tallies.
+NUMBERS = ("penalty", "gradient_norm", "update_ratio", "largest_weight", "weight_norm", "failed")
+
 # What `report` holds, and what may be not finite; a slot is told by SLOT_FAILED + its number.
 REPORT = ("steps", "epochs", "batches", "failed")
 LOSS_FAILED, GRADIENT_FAILED, WEIGHT_FAILED, SLOT_FAILED = 1, 2, 3, 4

@@ -6,24 +6,14 @@ another thread may read `cells` at any time, and ask for a stop there.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numba
 
-from downslope.engines.compiled import sums
 from downslope.engines.compiled.lanes import call, lanes_of, like, shift
 from downslope.engines.compiled.layers import backward, forward
-from downslope.engines.compiled.tables import (
-    GRADIENT_FAILED,
-    HEAD,
-    INPUTS,
-    LOSS_FAILED,
-    REPORT,
-    SIZES,
-    SLOT_FAILED,
-    WEIGHT_FAILED,
-)
+from downslope.engines.compiled.stepping import penalty_of, take_step, weight_norm_of
+from downslope.engines.compiled.tables import HEAD, INPUTS, NUMBERS, REPORT, SIZES
 
 __all__ = ["measure", "train"]
 
@@ -36,37 +26,12 @@ PENALTY, GRADIENT_NORM, UPDATE_RATIO, LARGEST, HELD_OUT_PENALTY = range(len(HEAD
 STEPS, EPOCHS, BATCHES, FAILED = range(len(REPORT))
 
 HEADS = len(HEAD)
-PIECE = 1024  # parameters updated and measured at a time, while they are in the cache
+WEIGHT_NORM, STEP_FAILED = NUMBERS.index("weight_norm"), NUMBERS.index("failed")
 
 
 @numba.njit(error_model="numpy")
 def _whole_lanes(count: Any, width: Any) -> Any:
     return (count + width - 1) // width * width
-
-
-@numba.njit(error_model="numpy")
-def _penalty(sizes: Any, ranges: Any, strengths: Any, parameters: Any) -> Any:
-    """Return Σ l1·Σ|w| + l2·Σw² over the penalized ranges."""
-    total = 0.0
-    for k in range(sizes[PENALTIES]):
-        start, count = ranges[2 * k], ranges[2 * k + 1] - ranges[2 * k]
-        values = shift(parameters, start)
-        if strengths[2 * k] != 0.0:
-            total += strengths[2 * k] * sums.absolute_sum(values, count)
-        if strengths[2 * k + 1] != 0.0:
-            total += strengths[2 * k + 1] * sums.squares(values, count)
-    return total
-
-
-@numba.njit(error_model="numpy")
-def _add_penalty_gradient(sizes: Any, ranges: Any, strengths: Any, parameters: Any, gradient: Any) -> None:
-    zero = like(parameters, 0.0)
-    for k in range(sizes[PENALTIES]):
-        l1, l2 = like(parameters, strengths[2 * k]), like(parameters, 2.0 * strengths[2 * k + 1])
-        for i in range(ranges[2 * k], ranges[2 * k + 1]):
-            w = parameters[i]
-            sign = l1 if w > zero else (-l1 if w < zero else zero)
-            gradient[i] += sign + l2 * w
 
 
 @numba.njit(error_model="numpy")
@@ -119,9 +84,10 @@ def _gradient(
             _gather(x, sizes[STRIDE], operations[INPUTS], chosen, valid, rows, block)
             wanted, wanted_stride = shift(workspace, sizes[GATHER_TARGETS] * rows), rows
             _gather(targets, sizes[STRIDE], sizes[TARGETS], chosen, valid, rows, wanted)
-        call(sizes[FILL_MASKS], (
-            operations, constants, sizes[OPERATIONS], sizes[SEED], step, start, valid, rows, workspace,
-        ))  # fmt: skip
+        if sizes[FILL_MASKS] != 0:
+            call(sizes[FILL_MASKS], (
+                operations, constants, sizes[OPERATIONS], sizes[SEED], step, start, valid, rows, workspace,
+            ))  # fmt: skip
         forward(sizes, operations, constants, parameters, block, stride, rows, workspace, 1)
         call(sizes[LOSS_PASS], (
             sizes[LOSS], reals[0], shift(workspace, sizes[LAST] * rows), rows, sizes[OUTPUTS], rows, valid, wanted,
@@ -129,41 +95,6 @@ def _gradient(
         ))  # fmt: skip
         backward(sizes, operations, constants, parameters, block, stride, rows, workspace, gradient)
         start += valid
-
-
-@numba.njit(error_model="numpy")
-def _weight_norm(sizes: Any, parameters: Any) -> Any:
-    """Return √Σw², added in the pieces of `_update`: a stretch begins with the bits another would go on with."""
-    size, start = 0.0, 0
-    while start < sizes[PARAMETERS]:
-        count = min(PIECE, sizes[PARAMETERS] - start)
-        size += sums.squares(shift(parameters, start), count)
-        start += count
-    norm = sums.root(size)
-    return sums.norm(parameters, sizes[PARAMETERS]) if norm < 0.0 else norm
-
-
-@numba.njit(error_model="numpy")
-def _update(
-    sizes: Any, parameters: Any, before: Any, gradient: Any, slots: Any, scalars: Any, numbers: Any
-) -> None:  # fmt: skip
-    """Make the rule's step; numbers: Σ(Δw)², Σw², largest |w| and the number of the first slot not finite, or −1."""
-    change, size, largest, broken = 0.0, 0.0, 0.0, -1
-    start = 0
-    while start < sizes[PARAMETERS]:
-        count = min(PIECE, sizes[PARAMETERS] - start)
-        now, old = shift(parameters, start), shift(before, start)
-        for i in range(count):
-            old[i] = now[i]
-        call(sizes[UPDATE], (parameters, gradient, slots, start, scalars, count))
-        change += sums.difference_squares(now, old, count)
-        size += sums.squares(now, count)
-        largest = max(largest, sums.largest(now, count))
-        for k in range(sizes[SLOTS]):
-            if (broken < 0 or k < broken) and not sums.all_finite(slots, k, start, count, parameters):
-                broken = k
-        start += count
-    numbers[0], numbers[1], numbers[2], numbers[3] = change, size, largest, float(broken)
 
 
 @numba.njit(error_model="numpy")
@@ -181,7 +112,7 @@ def train(
     sizes, reals, operations, constants, ranges, strengths
         The plan (see `plan.Plan`).
     parameters, before, gradient
-        The flat vectors; `before` holds the parameters before the last update.
+        The flat vectors; `before` holds the parameters before the last update, once it is made.
     slots, scalars
         The slots' addresses; a row of scalars for each step.
     x, targets, held_out, held_out_targets
@@ -197,10 +128,11 @@ def train(
     """
     width = HEADS + 2 * (1 + sizes[TALLIES])
     per_epoch = (sizes[ROWS] + sizes[BATCH] - 1) // sizes[BATCH]
-    weight_norm = _weight_norm(sizes, parameters)
+    numbers[WEIGHT_NORM] = weight_norm_of(parameters, sizes[PARAMETERS])
     made, epochs, failed = 0, 0, 0
-    tallied = shift(numbers, 4)
-    while made < steps and cells[0] == 0:
+    tallied = shift(numbers, len(NUMBERS))
+    last = cells[0] != 0
+    while made < steps and not last:
         record = shift(records, epochs * width)
         seen = shift(record, HEADS)
         step = first_step + made
@@ -210,7 +142,7 @@ def train(
             for i in range(width):
                 record[i] = 0.0
             if sizes[HELD_OUT] > 0:
-                record[HELD_OUT_PENALTY] = _penalty(sizes, ranges, strengths, parameters)
+                record[HELD_OUT_PENALTY] = penalty_of(sizes, ranges, strengths, parameters)
                 _scores(
                     sizes, reals, operations, constants, parameters, held_out, sizes[HELD_OUT_STRIDE],
                     held_out_targets, sizes[HELD_OUT], workspace, shift(seen, 1 + sizes[TALLIES]),
@@ -223,34 +155,20 @@ def train(
             sizes, reals, operations, constants, parameters, gradient, x, targets, order,
             first, count, step, workspace, tallied,
         )  # fmt: skip
-        penalty = _penalty(sizes, ranges, strengths, parameters)
-        if not abs(tallied[0] + penalty) < math.inf:
-            failed = LOSS_FAILED
+        last = made + 1 == steps or cells[0] != 0
+        take_step(
+            sizes, ranges, strengths, parameters, before, last, gradient, slots,
+            shift(scalars, made * sizes[SCALARS]), tallied[0], numbers,
+        )  # fmt: skip
+        failed = int(numbers[STEP_FAILED])
+        if failed != 0:
             break
-        _add_penalty_gradient(sizes, ranges, strengths, parameters, gradient)
-        gradient_norm = sums.norm(gradient, sizes[PARAMETERS])
-        if not gradient_norm < math.inf:
-            failed = GRADIENT_FAILED
-            break
-        _update(sizes, parameters, before, gradient, slots, shift(scalars, made * sizes[SCALARS]), numbers)
-        new_norm, change = sums.root(numbers[1]), sums.root(numbers[0])
-        if new_norm < 0.0:  # squares outside the range of float64
-            new_norm = sums.norm(parameters, sizes[PARAMETERS])
-        if change < 0.0:
-            change = sums.difference_norm(parameters, before, sizes[PARAMETERS])
-        if not new_norm < math.inf:
-            failed = WEIGHT_FAILED
-            break
-        if numbers[3] >= 0.0:
-            failed = SLOT_FAILED + int(numbers[3])
-            break
-        record[PENALTY] += penalty
-        record[GRADIENT_NORM] += gradient_norm
-        record[UPDATE_RATIO] += change / weight_norm if weight_norm > 0.0 else math.inf
-        record[LARGEST] = max(record[LARGEST], numbers[2])
+        record[PENALTY] += numbers[PENALTY]
+        record[GRADIENT_NORM] += numbers[GRADIENT_NORM]
+        record[UPDATE_RATIO] += numbers[UPDATE_RATIO]
+        record[LARGEST] = max(record[LARGEST], numbers[LARGEST])
         for i in range(1 + sizes[TALLIES]):
             seen[i] += tallied[i]
-        weight_norm = new_norm
         made += 1
         batch += 1
         if batch == per_epoch:
@@ -267,5 +185,5 @@ def measure(
     """Write the penalty to out[0], and loss and tallies of `count` rows, without dropout, behind it."""
     for i in range(2 + sizes[TALLIES]):
         out[i] = 0.0
-    out[0] = _penalty(sizes, ranges, strengths, parameters)
+    out[0] = penalty_of(sizes, ranges, strengths, parameters)
     _scores(sizes, reals, operations, constants, parameters, x, stride, targets, count, workspace, shift(out, 1))
