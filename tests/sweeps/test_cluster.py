@@ -29,18 +29,28 @@ pytestmark = [
 ]
 
 
+def started(workers):
+    return distributed.LocalCluster(
+        n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=50, memory_limit=0
+    )
+
+
 @pytest.fixture(scope="module")
 def machines():
-    """A cluster of two worker processes, one thread each, which are replaced when they are killed."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50, memory_limit=0
-    ) as machines:
+    """A cluster of two worker processes, one thread each."""
+    with started(2) as machines:
+        yield machines
+
+
+@pytest.fixture
+def mortals():
+    """A cluster of four worker processes, enough for all that a test kills: new ones may be long in coming."""
+    with started(4) as machines:
         yield machines
 
 
 @pytest.fixture
 def address(machines):
-    until(lambda: len(machines.scheduler.workers) == 2)
     return machines.scheduler_address
 
 
@@ -73,18 +83,18 @@ def test_every_bit_is_that_of_the_sweep_in_this_process(tiny, machines, address,
     assert nothing_is_left(machines)
 
 
-def test_a_killed_worker_loses_nothing(tiny, machines, address):
+def test_a_killed_worker_loses_nothing(tiny, mortals):
     killed = []
 
     def kill(result):
         if not killed and result.finished >= 5:
-            killed.append(pids(machines)[0])
+            killed.append(pids(mortals)[0])
             os.kill(killed[0], signal.SIGKILL)
 
     settings = {"seeds": 30, "epochs": 30}
-    result = tiny(**settings, threads=None, cluster=address, on_progress=kill)
+    result = tiny(**settings, threads=None, cluster=mortals.scheduler_address, on_progress=kill)
     assert killed
-    assert killed[0] not in pids(machines)
+    assert killed[0] not in pids(mortals)
     assert result.frame()["key"].n_unique() == 180
     assert set(result.frame()["outcome"]) == {"finished"}
     assert_frame_equal(result.frame(), tiny(**settings).frame(), check_exact=True)
@@ -114,20 +124,20 @@ def deadly_sgd():
     return Deadly()
 
 
-def test_a_deadly_run_fails_alone_and_is_named(machines, address):
-    with distributed.Client(address, set_as_default=False) as client:
-        client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 1))
+def test_a_deadly_run_fails_alone_and_is_named(mortals):
+    with distributed.Client(mortals.scheduler_address, set_as_default=False) as client:
+        client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
         job = plan(*PARTS, deadly_sgd(), over={"learning_rate": [0.1, 0.15, 0.2, 0.3]}, epochs=2, engine="reference")
 
         class OneChunk(DaskExecutor):
             def execute(self, job, chunks, stop):
                 return super().execute(job, [[0, 1, 2, 3]], stop)
 
-        frame = execute(job, OneChunk(address)).frame()
+        frame = execute(job, OneChunk(mortals.scheduler_address)).frame()
     assert frame["outcome"].to_list() == ["finished", "finished", "failed", "finished"]
     said = "the chunk of run 2 alone was given up: each of the workers that tried it was lost"
     assert frame["message"].drop_nulls().to_list() == [said]
-    assert nothing_is_left(machines)
+    assert nothing_is_left(mortals)
 
 
 def test_a_rule_of_ones_own_in_a_script(address, tmp_path):

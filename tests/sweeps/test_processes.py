@@ -154,22 +154,43 @@ def test_the_other_runs_of_a_deadly_chunk_are_trained(monkeypatch):
 
 
 @linux
-def test_control_c_ends_everything_and_keeps_what_is_finished(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_long_runs_end_with_the_sweep(tmp_path, how):
     script = """
-        import sys, downslope as ds
+        import os, downslope as ds
+        from pathlib import Path
         from downslope.sweeps import sweep
-        try:
-            sweep(ds.MLP([2, 6, 3]), ds.data.spiral(samples=6), ds.SGD(), over={"learning_rate": [0.1, 0.2, 0.3]},
-                  epochs=10**8, directory="out", engine="reference", workers=2)
-        except KeyboardInterrupt:
-            print("interrupted")
+
+        def mark():
+            Path(f"begun-{os.getpid()}").touch()
+
+        class Marking(ds.Optimizer):
+            '''Plain descent that leaves a trace.'''
+            learning_rate = ds.setting(0.1, above=0, meaning="size of a step")
+
+            def per_step(self, step):
+                mark()
+                return {"learning_rate": self.learning_rate}
+
+            def update(xp, parameter, gradient, learning_rate):
+                return parameter - learning_rate * gradient
+
+        if __name__ == "__main__":
+            try:
+                sweep(ds.MLP([2, 6, 3]), ds.data.spiral(samples=6), Marking(), over={"learning_rate": [0.1, 0.2, 0.3]},
+                      epochs=10**8, directory="out", engine="reference", workers=2)
+            except KeyboardInterrupt:
+                print("interrupted")
     """
     process = started(script, cwd=tmp_path)
-    until(lambda: len(children(process.pid)) == 2)
+    until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
     workers = children(process.pid)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     said, complaint = process.communicate(timeout=PATIENCE)
-    assert (said, complaint, process.returncode) == ("interrupted\n", "", 0)
+    killed = how == signal.SIGKILL
+    assert (said, complaint, process.returncode) == (("", "", -how) if killed else ("interrupted\n", "", 0))
+    if killed:
+        until(lambda: not any(map(alive, workers)))
     assert not any(map(alive, workers))
     assert open_sweep(tmp_path / "out").finished == 0
 

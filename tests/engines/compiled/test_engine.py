@@ -232,6 +232,23 @@ def test_all_zero_parameters_have_an_infinite_update_ratio():
     assert own.train("compiled", given, rule, 1, state).records[0, COLUMNS.index("update_ratio")] == math.inf
 
 
+@pytest.mark.parametrize("name", own.LOSSES)
+def test_ties_and_outputs_that_meet_their_targets(name):
+    """Of equal outputs the first is the label; where an output is the target, no gradient comes from it."""
+    given = own.problem(Network([Dense(3, own.LOSSES[name])]), name, 21)
+    if given.loss.kind == "regression":
+        targets = given.training.targets.copy()
+        targets[::2] = 0
+    else:
+        targets = np.where(np.arange(21) < 13, 0, np.arange(21) % max(2, own.LOSSES[name]))
+    given = replace(given, training=given.training._replace(targets=targets))
+    state = own.start(given, own.Echo())
+    state = replace(state, parameters=np.zeros_like(state.parameters))
+    seen, expected = (own.train(engine, given, own.Echo(), 1, state) for engine in ("compiled", "reference"))
+    same_numbers(seen, expected, 1e-12)
+    assert relative(seen.last.slots["seen"], expected.last.slots["seen"]) < 1e-12
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_norms_whose_squares_leave_the_range_of_float64(scale):
     net = Network([Dense(2, 1)])

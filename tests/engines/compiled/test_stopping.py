@@ -96,8 +96,10 @@ def test_a_slow_schedule_is_asked_in_small_portions():
 
 
 PROGRAM = """
-import hashlib, json, sys
+import hashlib, json, signal, sys
 import downslope as ds
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
 
 def make():
     net = ds.MLP([2, 16, 3], dropout=0.1)
