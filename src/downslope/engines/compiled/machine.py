@@ -13,8 +13,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +30,7 @@ __all__ = ["Machine", "cache_directory", "load", "machine_key", "stored", "targe
 PACKAGE = Path(__file__).parents[2]
 # What the kernels are made from, beside this folder: codes come from the order of the tables, keys from the streams.
 OTHER_SOURCES = ("exact.py", "streams.py", "network/activations.py", "network/losses.py")
-MOST_FILES = 256
+MOST_FILES = 1024
 
 Machine = tuple[str, str]
 
@@ -101,7 +101,14 @@ def stored(name: str, key: str | None, build: Callable[[], tuple[str, bytes]]) -
     found = _read(path, told)
     if found is not None:
         return found
+    with _one_builder(path):
+        return _read(path, told) or _built(path, told, build)
+
+
+def _built(path: Path, told: str, build: Callable[[], tuple[str, bytes]]) -> tuple[str, bytes]:
+    """Return what `build` makes, and keep it where the disk lets."""
     symbol, code = build()
+    directory = path.parent
     header = json.dumps({"symbol": symbol, "digest": _digest(told, symbol, code)}).encode()
     with suppress(OSError, InputError):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,6 +120,28 @@ def stored(name: str, key: str | None, build: Callable[[], tuple[str, bytes]]) -
 
 def _digest(key: str, symbol: str, code: bytes) -> str:
     return hashlib.blake2b(f"{key} {symbol} ".encode("utf-8", "surrogatepass") + code).hexdigest()
+
+
+@contextmanager
+def _one_builder(path: Path) -> Iterator[None]:
+    """Let other processes wait until this one has built a file, which may end however it likes.
+
+    Where the disk or the system has no locks, each builds for itself.
+    """
+    handle = None
+    with suppress(OSError, ImportError):
+        import fcntl
+
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            with suppress(OSError):
+                path.with_suffix(".lock").unlink(missing_ok=True)
+            os.close(handle)
 
 
 def _read(path: Path, key: str) -> tuple[str, bytes] | None:
