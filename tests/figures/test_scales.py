@@ -29,7 +29,7 @@ def test_limits_hold_all_values_and_ticks_lie_within_them(values):
     slack = 1e-6 * (high - low)
     assert all(low - slack <= tick <= high + slack for tick in ticks)
     assert len(set(tick_numbers(ticks))) == len(ticks)
-    assert max(len(text) for text in tick_numbers(ticks)) <= 10
+    assert max(len(text) for text in tick_numbers(ticks)) <= 11
 
 
 @pytest.mark.parametrize("values", [[], [np.nan], [np.inf, -np.inf]])
