@@ -66,13 +66,18 @@ def _gather(source: Any, stride: Any, features: Any, order: Any, valid: Any, row
 @numba.njit(error_model="numpy")
 def _gradient(
     sizes: Any, reals: Any, operations: Any, constants: Any, parameters: Any, gradient: Any, x: Any, targets: Any,
-    order: Any, first: Any, count: Any, step: Any, workspace: Any, tallied: Any,
-) -> None:  # fmt: skip
-    """Write the gradient of the mean loss of `count` rows; add their loss and tallies to `tallied`."""
+    order: Any, first: Any, count: Any, step: Any, workspace: Any, tallied: Any, cells: Any, may_stop: Any,
+) -> Any:  # fmt: skip
+    """Write the gradient of the mean loss of `count` rows; add their loss and tallies to `tallied`.
+
+    Returns whether all rows were taken: a stop that is asked for between two blocks ends it if it `may_stop`.
+    """
     for i in range(sizes[PARAMETERS]):
         gradient[i] = like(gradient, 0.0)
     share, start = 1.0 / count, 0
     while start < count:
+        if may_stop and start > 0 and cells[0] != 0:
+            return False
         valid = min(sizes[BLOCK], count - start)
         rows = _whole_lanes(valid, lanes_of(x))
         scratch = shift(workspace, sizes[SCRATCH] * rows)
@@ -95,6 +100,7 @@ def _gradient(
         ))  # fmt: skip
         backward(sizes, operations, constants, parameters, block, stride, rows, workspace, gradient)
         start += valid
+    return True
 
 
 @numba.njit(error_model="numpy")
@@ -151,10 +157,12 @@ def train(
         count = min(sizes[BATCH], sizes[ROWS] - first)
         for i in range(1 + sizes[TALLIES]):
             tallied[i] = 0.0
-        _gradient(
+        # A step so long that it is alone in its stretch is given up for a stop; any other is soon finished.
+        if not _gradient(
             sizes, reals, operations, constants, parameters, gradient, x, targets, order,
-            first, count, step, workspace, tallied,
-        )  # fmt: skip
+            first, count, step, workspace, tallied, cells, made == 0,
+        ):  # fmt: skip
+            break
         last = made + 1 == steps or cells[0] != 0
         take_step(
             sizes, ranges, strengths, parameters, before, last, gradient, slots,
