@@ -4,9 +4,10 @@ import pytest
 
 import downslope as ds
 from downslope.errors import InputError
+from downslope.processors import cores
 from downslope.sweeps import plan
 from downslope.sweeps import work as work_module
-from downslope.sweeps.executors import ThreadExecutor, cores
+from downslope.sweeps.executors import ThreadExecutor
 from downslope.sweeps.work import Bench, Stop
 
 JOB = plan(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Generator, Iterable
 from typing import Any, Protocol, TypeAlias
 
 from downslope import checks
+from downslope.processors import cores
 from downslope.sweeps.job import Job
 from downslope.sweeps.work import Bench, Finished, Stop
 
-__all__ = ["Chunk", "Executor", "Results", "ThreadExecutor", "cores"]
+__all__ = ["Chunk", "Executor", "Results", "ThreadExecutor"]
 
 Chunk: TypeAlias = list[int]
 Results: TypeAlias = Generator[tuple[Chunk, Finished | Exception], None, None]
@@ -101,10 +101,3 @@ class ThreadExecutor:
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

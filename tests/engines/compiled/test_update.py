@@ -154,3 +154,16 @@ def test_a_schedule_is_asked_for_the_step_that_is_made():
     fused_update(ds.SGD(schedule), 70, x, np.ones(3), {})
     assert x.tolist() == [0.5] * 3
     assert set(asked) == {69}
+
+
+@pytest.mark.parametrize("offset", [0, 3])
+@pytest.mark.parametrize("count", [1, 15, 17, 2**20 - 1, 2**20 + 7])
+def test_pieces_cover_every_element_once_wherever_the_arrays_begin(offset, count):
+    room = [np.linspace(-1, 1, count + offset, dtype=np.float32)[offset:] for _ in range(2)]
+    rule = ds.Adam()
+    parameters, gradient = room
+    slots = {name: np.full(count + offset, 0.25, dtype=np.float32)[offset:] for name in ("m", "v")}
+    expected, after = apply_update(rule, 3, parameters.copy(), gradient, {k: v.copy() for k, v in slots.items()})
+    fused_update(rule, 3, parameters, gradient, slots)
+    assert np.array_equal(parameters, expected)
+    assert all(np.array_equal(slots[name], after[name]) for name in slots)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from downslope.engines.compiled.kernels import update_kernel
+from downslope.engines.compiled.tables import LANE_BYTES
 from downslope.engines.update import FloatArray, Slots, cast_scalars
 from downslope.errors import InputError
+from downslope.processors import cores
 from downslope.rules import Optimizer
 
 __all__ = ["fused_update"]
+
+# From so many parameters on, where they come from memory and not from a cache, a second thread reads along; more would
+# wait for the same memory.
+MANY, MOST_THREADS = 1 << 20, 2
 
 
 def fused_update(
@@ -55,9 +64,28 @@ def fused_update(
         _check(name, array, parameters, written=name != "gradient")
     scalars = np.array([*cast_scalars(rule, step, parameters.dtype, age), 0], dtype=parameters.dtype)
     addresses = np.array([*(slot.ctypes.data for slot in kept), 0], dtype=np.int64)
-    update_kernel(rule, parameters.dtype, step).function(
-        parameters.ctypes.data, gradient.ctypes.data, addresses.ctypes.data, 0, scalars.ctypes.data, parameters.size
-    )
+    update = update_kernel(rule, parameters.dtype, step).function
+    places = parameters.ctypes.data, gradient.ctypes.data, addresses.ctypes.data
+
+    def make(start: int, stop: int) -> None:
+        update(*places, start, scalars.ctypes.data, stop - start)
+
+    # From a cache line's beginning on, so that no load or store lies across two; every element is its own.
+    lanes = LANE_BYTES // parameters.itemsize
+    head = min(parameters.size, -parameters.ctypes.data % LANE_BYTES // parameters.itemsize)
+    threads = min(cores(), MOST_THREADS) if used and parameters.size >= MANY else 1
+    share = -(-(parameters.size - head) // (threads * lanes)) * lanes
+    cuts = [head, *(min(head + share * k, parameters.size) for k in range(1, threads)), parameters.size]
+    make(0, head)
+    others = [_helpers().submit(make, start, stop) for start, stop in pairwise(cuts[1:])]
+    make(*cuts[:2])
+    for other in others:
+        other.result()
+
+
+@lru_cache(maxsize=1)
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="update")
 
 
 def _check(name: str, array: Any, kin: Any, *, written: bool) -> None:
