@@ -35,7 +35,7 @@ KINDS = ("runs", "histories", "parameters")
 SECONDS_BETWEEN_WRITES = 1.0
 MOST_BYTES_HELD = 32 * 2**20
 MOST_TABLES_HELD = 256
-PARTS_OF_A_SIZE = 16
+PARTS_OF_A_SIZE, LARGE_PART = 16, 1 << 22
 
 T = TypeVar("T")
 
@@ -221,7 +221,8 @@ class Store:
 
         sizes: dict[int, list[Path]] = {}
         for part, rows in self._own.items():
-            sizes.setdefault(rows.bit_length() // 4, []).append(part)
+            if rows < LARGE_PART:  # merging more would hold the sweep up for minutes
+                sizes.setdefault(rows.bit_length() // 4, []).append(part)
         for parts in sizes.values():
             if len(parts) < PARTS_OF_A_SIZE:
                 continue
