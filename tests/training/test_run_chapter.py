@@ -33,21 +33,23 @@ def test_every_printed_learning_rate_is_met(printed_runs):
                 assert optimizer.at(max(row["epoch"], 1)).learning_rate == row["learning_rate"], (name, row)
 
 
-def test_the_first_rows_of_the_other_runs_are_met(printed_runs):
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_the_first_rows_of_the_other_runs_are_met(printed_runs, engine):
     for name, optimizer, rows in printed_runs:
         met = rows[: ROWS_MET[name]]
         if met[-1]["epoch"] > 200:
             continue
-        run = chapter_run(optimizer)
+        run = chapter_run(optimizer, engine=engine)
         run.train(met[-1]["epoch"] + 1)
         assert [line(run.history.row(row["epoch"])) for row in met] == [line(row) for row in met], name
         assert all(run.history.learning_rate[row["epoch"]] == row.get("learning_rate", 0.85) for row in met)
 
 
-def test_decay_1e_2_gives_all_17_rows_at_once_and_in_pieces(printed_runs, bits):
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_decay_1e_2_gives_all_17_rows_at_once_and_in_pieces(printed_runs, bits, engine):
     _, optimizer, rows = next(run for run in printed_runs if run[0] == "sgd_decay_1e-2")
     assert len(rows) == ROWS_MET["sgd_decay_1e-2"] == 17
-    straight, pieces = chapter_run(optimizer), chapter_run(optimizer)
+    straight, pieces = (chapter_run(optimizer, engine=engine) for _ in range(2))
     straight.train(10_001)
     assert [line(straight.history.row(row["epoch"])) for row in rows] == [line(row) for row in rows]
     assert [straight.history.learning_rate[row["epoch"]] for row in rows] == [row["learning_rate"] for row in rows]
