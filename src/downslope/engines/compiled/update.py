@@ -73,7 +73,7 @@ def fused_update(
     # From a cache line's beginning on, so that no load or store lies across two; every element is its own.
     lanes = LANE_BYTES // parameters.itemsize
     head = min(parameters.size, -parameters.ctypes.data % LANE_BYTES // parameters.itemsize)
-    threads = min(cores(), MOST_THREADS) if used and parameters.size >= MANY else 1
+    threads = min(cores(), MOST_THREADS) if parameters.size >= MANY else 1
     share = -(-(parameters.size - head) // (threads * lanes)) * lanes
     cuts = [head, *(min(head + share * k, parameters.size) for k in range(1, threads)), parameters.size]
     make(0, head)
