@@ -77,7 +77,8 @@ def changed(rule: Optimizer) -> str:
 def table(parameters: int, rounds: int) -> None:
     """Measure every rule and print the table."""
     print(
-        f"\nOne step over {parameters:,} float32 parameters, median of {rounds} rounds; two threads at most (PyTorch: best of 1 and 2; NumPy and triad: one).\n"
+        f"\nOne step over {parameters:,} float32 parameters, median of {rounds} rounds; two threads at most "
+        "(PyTorch: the better of one and two; NumPy and the triad: one).\n"
     )
     columns = ["fused ms", "NumPy ms", "PyTorch fused ms (threads)", "NumPy / fused", "PyTorch / fused", "fused GB/s"]
     print(f"| rule | {' | '.join(columns)} | of triad |")
