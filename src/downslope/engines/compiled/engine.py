@@ -26,7 +26,7 @@ from downslope.rules import Optimizer
 __all__ = ["Compiled"]
 
 STRETCH_SECONDS = 0.05  # about how long one call into machine code takes
-FIRST_STEPS = 256  # the first one at most, where it is not known how long a schedule takes
+FIRST_STEPS = 32  # the first one at most, where it is not known how long a schedule takes
 
 
 class Compiled:
