@@ -11,7 +11,7 @@ from downslope.engines import vocabulary
 from downslope.errors import DownslopeError, InputError, RuleError
 from downslope.rules import Optimizer
 
-__all__ = ["FloatArray", "Slots", "apply_update", "cast_scalars", "new_slots"]
+__all__ = ["FloatArray", "Slots", "apply_update", "cast_scalars", "check_slots", "new_slots"]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Slots: TypeAlias = dict[str, FloatArray]
@@ -20,6 +20,14 @@ Slots: TypeAlias = dict[str, FloatArray]
 def new_slots(rule: Optimizer, parameters: FloatArray) -> Slots:
     """Return the slots `rule` uses, all zero, each in the parameters' shape and type."""
     return {name: np.zeros_like(parameters) for name in rule.slots_in_use()}
+
+
+def check_slots(rule: Optimizer, slots: Slots) -> None:
+    """Raise InputError unless the slots are those `rule` uses with its settings."""
+    used = rule.slots_in_use()
+    if set(slots) != set(used):
+        listed = ", ".join(slots) or "none"
+        raise InputError(f"slots must be those {rule!r} uses: {', '.join(used) or 'none'}. Received: {listed}")
 
 
 def cast_scalars(rule: Optimizer, step: int, dtype: np.dtype[Any], age: int | None = None) -> list[Any]:
@@ -58,10 +66,7 @@ def apply_update(
     InputError
         If the slots are not those these settings use, or a schedule gives a value that is not legal.
     """
-    used = rule.slots_in_use()
-    if set(slots) != set(used):
-        listed = ", ".join(slots) or "none"
-        raise InputError(f"slots must be those {rule!r} uses: {', '.join(used) or 'none'}. Received: {listed}")
+    check_slots(rule, slots)
     name = type(rule).__name__
     try:
         scalars = cast_scalars(rule, step, parameters.dtype, age)

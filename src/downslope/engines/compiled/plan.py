@@ -20,7 +20,7 @@ from downslope.rules import Optimizer
 
 __all__ = ["Plan", "Rows", "aligned", "columns", "plan_of", "whole_lanes"]
 
-MOST_BLOCK = 512
+MOST_BLOCK, HELD_OUT_BLOCK = 512, 128  # rows of a block at most, and at least where others are measured
 
 
 class Rows(NamedTuple):
@@ -48,7 +48,7 @@ class Plan:
         network, loss = problem.network, problem.loss
         if type(loss) is not LOSSES.get(getattr(loss, "name", "")):
             raise InputError(f"engine must be 'reference' for a loss of one's own. Received: {loss!r}")
-        self.dtype = problem.training.inputs.dtype
+        self.dtype, self.parameters = problem.training.inputs.dtype, network.parameter_count
         self.lanes = t.LANE_BYTES // self.dtype.itemsize
         self.classification = loss.kind == "classification"
         self.tallies = 1 if self.classification else network.outputs
@@ -66,12 +66,12 @@ class Plan:
         # not depend on the machine: it decides in which order the rows are added.
         block = min(MOST_BLOCK, whole_lanes(problem.batch_size, self.lanes))
         if self._held_out is not None:
-            block = max(block, min(MOST_BLOCK, 128))
+            block = max(block, HELD_OUT_BLOCK)
         self.workspace = (scratch + 4) * block
         held_out = 0 if self._held_out is None else len(self._held_out.inputs)
         sizes = {
             "operations": len(self.operations), "parameters": network.parameter_count, "outputs": network.outputs,
-            "targets": targets, "tallies": self.tallies, "buffers": buffers,
+            "targets": targets, "tallies": self.tallies,
             "last_buffer": self.operations[-1][t.TO], "loss": list(LOSSES).index(loss.name),
             "penalties": len(self.ranges), "block": block, "batch_size": problem.batch_size, "rows": problem.rows,
             "stride": whole_lanes(problem.rows, self.lanes),

@@ -20,7 +20,7 @@ from downslope.engines.compiled.plan import Plan, aligned
 from downslope.engines.metrics import scores, stopped
 from downslope.engines.problem import Control, EpochRecord, Keep, Part, Problem, Scores, State, Totals
 from downslope.engines.scalars import ScalarTable, scalar_table
-from downslope.engines.update import FloatArray
+from downslope.engines.update import FloatArray, check_slots
 from downslope.errors import InputError, NonFiniteError
 from downslope.rules import Optimizer
 
@@ -165,21 +165,17 @@ class Work:
 
 def check_state(plan: Plan, rule: Optimizer, state: State) -> None:
     """Raise InputError where machine code would read other arrays than the state has."""
-    used = rule.slots_in_use()
-    if set(state.slots) != set(used):
-        listed = ", ".join(state.slots) or "none"
-        raise InputError(f"slots must be those {rule!r} uses: {', '.join(used) or 'none'}. Received: {listed}")
+    check_slots(rule, state.slots)
     check_parameters(plan, "parameters", state.parameters)
-    for name in used:
+    for name in rule.slots_in_use():
         check_parameters(plan, f"slot ({name})", state.slots[name])
 
 
 def check_parameters(plan: Plan, name: str, array: FloatArray) -> None:
     """Raise InputError unless an array is a vector of the parameters' number and type."""
-    count = plan.sizes()[t.SIZES.index("parameters")]
-    if array.dtype != plan.dtype or array.shape != (count,):
+    if array.dtype != plan.dtype or array.shape != (plan.parameters,):
         raise InputError(
-            f"{name} must be {count} numbers of the data's type, {plan.dtype}. "
+            f"{name} must be {plan.parameters} numbers of the data's type, {plan.dtype}. "
             f"Received: {array.dtype} of shape {array.shape}"
         )
 

@@ -10,13 +10,11 @@ import numpy as np
 
 from downslope.engines.compiled.lanes import (
     lanes_of,
-    larger_size,
     load,
     load_wide,
     pointer_at,
     repeat,
     shift,
-    tree_largest,
     tree_sum,
 )
 
@@ -25,7 +23,6 @@ __all__ = [
     "all_finite",
     "difference_norm",
     "difference_squares",
-    "largest",
     "norm",
     "root",
     "squares",
@@ -107,23 +104,6 @@ def absolute_sum(values: Any, count: Any) -> Any:
     for i in range(count):
         result += abs(np.float64(values[i]))
     return result
-
-
-@numba.njit(error_model="numpy")
-def largest(values: Any, count: Any) -> Any:
-    """Return the largest |x|; 0 of none; NaN does not count."""
-    width = lanes_of(values)
-    lanes = repeat(values[0] - values[0])
-    i = 0
-    while i + width <= count:
-        lanes = larger_size(lanes, load(values, i))
-        i += width
-    result = tree_largest(lanes)
-    while i < count:
-        x = abs(values[i])
-        result = x if x > result else result
-        i += 1
-    return np.float64(result)
 
 
 @numba.njit(error_model="numpy")

@@ -27,7 +27,7 @@ NOTHING, RELU, RELU_GRADIENT = range(3)
 
 # What `sizes` holds.
 SIZES = (
-    "operations", "parameters", "outputs", "targets", "tallies", "buffers", "last_buffer", "loss", "penalties",
+    "operations", "parameters", "outputs", "targets", "tallies", "last_buffer", "loss", "penalties",
     "block", "batch_size", "rows", "stride", "held_out", "held_out_stride", "seed", "slots", "scalars", "update",
     "shuffled", "gather", "gather_targets", "scratch",
     # addresses of the parts that are compiled on their own

@@ -18,10 +18,16 @@ from downslope.engines.compiled.tables import HEAD, INPUTS, NUMBERS, REPORT, SIZ
 __all__ = ["measure", "train"]
 
 (
-    OPERATIONS, PARAMETERS, OUTPUTS, TARGETS, TALLIES, _, LAST, LOSS, PENALTIES, BLOCK, BATCH, ROWS, STRIDE,
-    HELD_OUT, HELD_OUT_STRIDE, SEED, SLOTS, SCALARS, UPDATE, SHUFFLED, GATHER, GATHER_TARGETS, SCRATCH,
-    _, _, _, _, _, LOSS_PASS, FILL_MASKS, SHUFFLE,
-) = range(len(SIZES))  # fmt: skip
+    PARAMETERS, OUTPUTS, TARGETS, TALLIES, LAST, LOSS, BLOCK, BATCH, ROWS, STRIDE, HELD_OUT, HELD_OUT_STRIDE, SEED,
+    SCALARS, SHUFFLED, GATHER, GATHER_TARGETS, SCRATCH, OPERATIONS, LOSS_PASS, FILL_MASKS, SHUFFLE,
+) = (
+    SIZES.index(name)
+    for name in (
+        "parameters", "outputs", "targets", "tallies", "last_buffer", "loss", "block", "batch_size", "rows", "stride",
+        "held_out", "held_out_stride", "seed", "scalars", "shuffled", "gather", "gather_targets", "scratch",
+        "operations", "loss_pass", "fill_masks", "shuffle",
+    )
+)  # fmt: skip
 PENALTY, GRADIENT_NORM, UPDATE_RATIO, LARGEST, HELD_OUT_PENALTY = range(len(HEAD))
 STEPS, EPOCHS, BATCHES, FAILED = range(len(REPORT))
 
