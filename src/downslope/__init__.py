@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from downslope.errors import RuleError as RuleError
     from downslope.figures import MapAxis as MapAxis
     from downslope.figures import map_picture as map_picture
+    from downslope.figures import schedule_picture as schedule_picture
     from downslope.figures import training_picture as training_picture
     from downslope.network import MLP as MLP
     from downslope.network import BinaryCrossEntropy as BinaryCrossEntropy
@@ -80,7 +81,7 @@ ROOMS = ("data", "network", "rules", "schedules", "sweeps")
 HOMES = {
     "downslope.engines.rule_check": ("check_rule",),
     "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
-    "downslope.figures": ("MapAxis", "map_picture", "training_picture"),
+    "downslope.figures": ("MapAxis", "map_picture", "schedule_picture", "training_picture"),
     "downslope.network": (
         *("BinaryCrossEntropy", "CrossEntropy", "Dense", "Dropout", "Huber"),
         *("MLP", "MeanAbsoluteError", "MeanSquaredError", "Network"),

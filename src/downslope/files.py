@@ -7,12 +7,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from downslope import checks
 from downslope.errors import InputError
 
-__all__ = ["place", "written_whole"]
+if TYPE_CHECKING:
+    import polars
+
+__all__ = ["TABLES", "place", "write_table", "written_whole"]
+
+TABLES = (".csv", ".tsv", ".parquet")
 
 
 def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
@@ -27,7 +32,8 @@ def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
     endings : tuple of str
         The endings it may have, such as (".csv", ".parquet").
     """
-    rule = f"a file ending in {' or '.join(endings)}"
+    *others, last = endings
+    rule = f"a file ending in {', '.join(others)} or {last}" if others else f"a file ending in {last}"
     if not isinstance(given, (str, os.PathLike)):
         raise checks.refuse(name, rule, given)
     path = Path(given)
@@ -73,6 +79,20 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"{final} could not be written: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_table(frame: polars.DataFrame, path: Path) -> None:
+    """Write a data frame in the format the path's ending names, one of `TABLES`, or raise InputError."""
+    import polars as pl
+
+    try:
+        with written_whole(path) as temporary:
+            if path.suffix.lower() == ".parquet":
+                frame.write_parquet(temporary)
+            else:
+                frame.write_csv(temporary, separator="\t" if path.suffix.lower() == ".tsv" else ",")
+    except pl.exceptions.PolarsError as error:  # a full disk, among others
+        raise InputError(f"{path} could not be written: {error}") from error
 
 
 def _umask() -> int:

@@ -114,7 +114,7 @@ def test_written_data_reads_back_as_it_was(command, tmp_path, ending):
     ("arguments", "sentence"),
     [
         ("data iriss", "Did you mean 'iris'"),
-        ("data iris --write iris.xlsx", "write must be a file ending in .csv or .parquet"),
+        ("data iris --write iris.xlsx", "write must be a file ending in .csv, .tsv or .parquet"),
         ("data iris --write no/such/iris.csv", "write must be a file in a directory that exists"),
         ("data --write iris.csv", "--write must follow the name of a data set"),
     ],

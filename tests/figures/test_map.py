@@ -238,7 +238,7 @@ def test_the_same_cells_give_the_same_bytes(tmp_path, ending):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"path": "a.jpg"}, "path must be a file ending in .png or .svg or .pdf"),
+        ({"path": "a.jpg"}, "path must be a file ending in .png, .svg or .pdf"),
         ({"style": "drak"}, "Did you mean 'dark'?"),
         ({"quantity": "acuracy"}, "quantity must be one of loss. Received: quantity='acuracy'"),
         ({"seeds": 0}, "seeds must be a whole number at least 1"),

@@ -153,9 +153,9 @@ assert "matplotlib.pyplot" not in sys.modules, "pyplot"
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"path": "a.jpg"}, "path must be a file ending in .png or .svg or .pdf. Received: path='a.jpg'"),
+        ({"path": "a.jpg"}, "path must be a file ending in .png, .svg or .pdf. Received: path='a.jpg'"),
         ({"path": "noending"}, "path must be a file ending in"),
-        ({"path": 7}, "path must be a file ending in .png or .svg or .pdf. Received: path=7"),
+        ({"path": 7}, "path must be a file ending in .png, .svg or .pdf. Received: path=7"),
         ({"path": "missing/a.png"}, "path must be a file in a directory that exists. Received: path='missing/a.png'"),
         ({"path": "folder.png"}, "path must be a file, not a directory"),
         ({"style": "drak"}, "style must be one of light, dark. Received: style='drak'. Did you mean 'dark'?"),

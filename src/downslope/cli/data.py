@@ -5,17 +5,16 @@ from __future__ import annotations
 import click
 
 from downslope.cli.output import print_list, say, tell
-from downslope.cli.tables import TABLES, write_table
 from downslope.data import SETS, named
 from downslope.errors import InputError
-from downslope.files import place
+from downslope.files import TABLES, place, write_table
 
 __all__ = ["command"]
 
 
 @click.command("data")
 @click.argument("name", required=False)
-@click.option("--write", "path", metavar="FILE", help="Write the rows to a .csv or .parquet file.")
+@click.option("--write", "path", metavar="FILE", help="Write the rows to a .csv, .tsv or .parquet file.")
 def command(name: str | None, path: str | None) -> None:
     """List the data sets, or describe the one called NAME and write it to a file.
 

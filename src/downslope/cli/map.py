@@ -13,7 +13,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
-from downslope.cli.output import counted, say, tell
+from downslope.cli.output import counted, print_columns, say, tell
 from downslope.cli.problem import OUTPUT, not_the_data, problem_from, problem_options
 from downslope.errors import InputError
 from downslope.files import place
@@ -302,9 +302,7 @@ def _print_table(rows: polars.DataFrame, settings: list[str], quantities: list[s
     if several:
         heads += ["runs", "exploded"]
         columns += [[str(value) for value in rows[name]] for name in ("runs", "exploded")]
-    widths = [max(map(len, [head, *column])) for head, column in zip(heads, columns, strict=True)]
-    for line in [heads, *zip(*columns, strict=True)]:
-        say("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)))
+    print_columns(heads, list(zip(*columns, strict=True)))
 
 
 def _short(value: Any) -> str:

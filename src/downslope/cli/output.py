@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import click
 
-__all__ = ["ReaderLeftError", "counted", "print_list", "say", "shown", "tell"]
+__all__ = ["ReaderLeftError", "counted", "print_columns", "print_list", "say", "shown", "tell"]
 
 
 class ReaderLeftError(Exception):
@@ -43,6 +43,17 @@ def print_list(title: str, entries: Sequence[tuple[str, str]]) -> None:
     with formatter.section(title):
         formatter.write_dl(entries)
     say(formatter.getvalue().rstrip("\n"))
+
+
+def print_columns(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 0) -> None:
+    """Print texts in columns under their heads: the first `left` of them aligned left, the others right."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for line in (heads, *rows):
+        cells = [
+            text.ljust(width) if place < left else text.rjust(width)
+            for place, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        say("  ".join(cells).rstrip())
 
 
 def shown(default: float | bool) -> str:

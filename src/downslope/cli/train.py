@@ -15,9 +15,8 @@ from downslope.cli.lines import Lines
 from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.output import counted, tell
 from downslope.cli.problem import OUTPUT, TRAINING, not_the_data, problem_from, problem_options
-from downslope.cli.tables import TABLES, write_table
 from downslope.errors import InputError
-from downslope.files import place
+from downslope.files import TABLES, place, write_table
 from downslope.training import Run
 
 __all__ = ["command"]
@@ -31,7 +30,7 @@ __all__ = ["command"]
 @option(OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @option(OUTPUT, "--progress/--no-progress", default=None, help="Progress bar on stderr. Default: in a terminal.")
 @option(OUTPUT, "--plot", metavar="FILE", help="Write the training picture: .png, .svg or .pdf.")
-@option(OUTPUT, "--history", metavar="FILE", help="Write every epoch's numbers: .csv or .parquet.")
+@option(OUTPUT, "--history", metavar="FILE", help="Write every epoch's numbers: .csv, .tsv or .parquet.")
 def command(
     *,
     source: str,
