@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test lint clean
+.PHONY: run test lint docs clean
 
 run: .venv/run.stamp ## train the chapter's network on the spiral, and draw it
 	$(BIN)/downslope train spiral --data-seed chapter --optimizer sgd --learning-rate 1 --decay 1e-3 --momentum 0.9 \
@@ -18,8 +18,11 @@ lint: .venv/lint.stamp ## style, types, who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/docs.stamp ## the documentation, into docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
 clean: ## remove everything that was made here
-	rm -rf .venv dist build spiral.png .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist build docs/_build docs/_generated spiral.png .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

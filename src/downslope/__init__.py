@@ -19,10 +19,14 @@ from downslope._version import __version__
 
 if TYPE_CHECKING:
     from downslope import data as data
+    from downslope import landscapes as landscapes
     from downslope import network as network
     from downslope import rules as rules
     from downslope import schedules as schedules
     from downslope import sweeps as sweeps
+    from downslope.engines.descent import Descent as Descent
+    from downslope.engines.descent import descend as descend
+    from downslope.engines.descent import tuned as tuned
     from downslope.engines.rule_check import check_rule as check_rule
     from downslope.errors import DownslopeError as DownslopeError
     from downslope.errors import InputError as InputError
@@ -30,9 +34,16 @@ if TYPE_CHECKING:
     from downslope.errors import NonFiniteError as NonFiniteError
     from downslope.errors import RuleError as RuleError
     from downslope.figures import MapAxis as MapAxis
+    from downslope.figures import descent_animation as descent_animation
+    from downslope.figures import descent_picture as descent_picture
+    from downslope.figures import landscape_picture as landscape_picture
     from downslope.figures import map_picture as map_picture
+    from downslope.figures import rates_picture as rates_picture
     from downslope.figures import schedule_picture as schedule_picture
+    from downslope.figures import training_animation as training_animation
     from downslope.figures import training_picture as training_picture
+    from downslope.landscapes import Landscape as Landscape
+    from downslope.landscapes import landscape as landscape
     from downslope.network import MLP as MLP
     from downslope.network import BinaryCrossEntropy as BinaryCrossEntropy
     from downslope.network import CrossEntropy as CrossEntropy
@@ -66,7 +77,9 @@ if TYPE_CHECKING:
     from downslope.schedules import Polynomial as Polynomial
     from downslope.schedules import Schedule as Schedule
     from downslope.schedules import Step as Step
+    from downslope.sweeps import Comparison as Comparison
     from downslope.sweeps import SweepResult as SweepResult
+    from downslope.sweeps import compare as compare
     from downslope.sweeps import linear as linear
     from downslope.sweeps import log as log
     from downslope.sweeps import open_sweep as open_sweep
@@ -76,12 +89,17 @@ if TYPE_CHECKING:
     from downslope.training import History as History
     from downslope.training import Run as Run
 
-ROOMS = ("data", "network", "rules", "schedules", "sweeps")
+ROOMS = ("data", "landscapes", "network", "rules", "schedules", "sweeps")
 
 HOMES = {
+    "downslope.engines.descent": ("Descent", "descend", "tuned"),
     "downslope.engines.rule_check": ("check_rule",),
     "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
-    "downslope.figures": ("MapAxis", "map_picture", "schedule_picture", "training_picture"),
+    "downslope.figures": (
+        *("MapAxis", "descent_animation", "descent_picture", "landscape_picture", "map_picture"),
+        *("rates_picture", "schedule_picture", "training_animation", "training_picture"),
+    ),
+    "downslope.landscapes": ("Landscape", "landscape"),
     "downslope.network": (
         *("BinaryCrossEntropy", "CrossEntropy", "Dense", "Dropout", "Huber"),
         *("MLP", "MeanAbsoluteError", "MeanSquaredError", "Network"),
@@ -94,13 +112,15 @@ HOMES = {
         *("Constant", "Cosine", "Exponential", "InverseTime", "LinearWarmup", "OneCycle"),
         *("Piecewise", "Polynomial", "Schedule", "Step"),
     ),
-    "downslope.sweeps": ("SweepResult", "linear", "log", "open_sweep", "parse_range", "sweep", "values"),
+    "downslope.sweeps": (
+        *("Comparison", "SweepResult", "compare", "linear", "log", "open_sweep", "parse_range", "sweep", "values"),
+    ),
     "downslope.training": ("History", "Run"),
 }
 
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names}
 
-__all__ = ["__version__", "data", "network", "rules", "schedules", "sweeps"]
+__all__ = ["__version__", "data", "landscapes", "network", "rules", "schedules", "sweeps"]
 __all__ += list(_HOME_OF)
 
 
