@@ -26,14 +26,15 @@ if TYPE_CHECKING:
     from downslope import sweeps as sweeps
     from downslope.engines.descent import Descent as Descent
     from downslope.engines.descent import descend as descend
-    from downslope.engines.descent import tuned as tuned
     from downslope.engines.rule_check import check_rule as check_rule
+    from downslope.engines.tuning import tuned as tuned
     from downslope.errors import DownslopeError as DownslopeError
     from downslope.errors import InputError as InputError
     from downslope.errors import MissingExtraError as MissingExtraError
     from downslope.errors import NonFiniteError as NonFiniteError
     from downslope.errors import RuleError as RuleError
     from downslope.figures import MapAxis as MapAxis
+    from downslope.figures import comparison_picture as comparison_picture
     from downslope.figures import descent_animation as descent_animation
     from downslope.figures import descent_picture as descent_picture
     from downslope.figures import landscape_picture as landscape_picture
@@ -92,11 +93,12 @@ if TYPE_CHECKING:
 ROOMS = ("data", "landscapes", "network", "rules", "schedules", "sweeps")
 
 HOMES = {
-    "downslope.engines.descent": ("Descent", "descend", "tuned"),
+    "downslope.engines.descent": ("Descent", "descend"),
     "downslope.engines.rule_check": ("check_rule",),
+    "downslope.engines.tuning": ("tuned",),
     "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
     "downslope.figures": (
-        *("MapAxis", "descent_animation", "descent_picture", "landscape_picture", "map_picture"),
+        *("MapAxis", "comparison_picture", "descent_animation", "descent_picture", "landscape_picture", "map_picture"),
         *("rates_picture", "schedule_picture", "training_animation", "training_picture"),
     ),
     "downslope.landscapes": ("Landscape", "landscape"),

@@ -15,7 +15,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "printed_runs.json"
+import downslope
+
+GOLDEN = Path(downslope.__file__).with_name("book") / "printed_runs.json"
 CHAPTER = "train spiral --data-seed chapter"
 
 

@@ -170,8 +170,8 @@ CHAIN = ds.Cosine(0.1, steps=9).then(ds.Constant(0.1))
         ({"over": {"momentum": 0.5}}, "momentum must be a range such as linear(0, 0.99, 32), or a list of values"),
         ({"over": {"momentum": "0:1"}}, "momentum must be LOW:HIGH:COUNT"),
         ({"over": {"batch_size": [5]}, "batch_size": 3}, "batch_size must be either fixed or swept."),
-        ({"optimizer": ds.SGD(CHAIN)}, "learning_rate must be a number, or a schedule with a base, to be swept."),
-        ({"optimizer": ds.SGD(lambda k: 0.1)}, "learning_rate must be a number, or a schedule with a base, to be "),
+        ({"optimizer": ds.SGD(CHAIN)}, "learning_rate must be a number, or a schedule with a base."),
+        ({"optimizer": ds.SGD(lambda k: 0.1)}, "learning_rate must be a number, or a schedule with a base. "),
         (
             {"optimizer": ds.SGD(ds.Cosine(0.1, steps=9)), "over": {"decay": [0.1], "learning_rate": [1.0]}},
             "learning_rate must be a number, or an InverseTime schedule, to sweep its decay.",

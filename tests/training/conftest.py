@@ -26,7 +26,7 @@ def bits():
 @pytest.fixture(scope="session")
 def printed_runs():
     """The chapter's eight printed runs: (name, optimizer, rows)."""
-    path = Path(__file__).parents[1] / "golden" / "printed_runs.json"
+    path = Path(ds.__file__).with_name("book") / "printed_runs.json"
     runs = []
     for run in json.loads(path.read_text(encoding="utf-8"))["runs"]:
         settings = dict(run["settings"])

@@ -242,11 +242,13 @@ def _landscape(entry: Entry, folder: Path | None, movies: tuple[str, ...], style
 
     title = f"Figure {entry.number}: {entry.title}"
     name = f"{entry.key}.png"
-    if not descents:
-        landscape_picture(record.landscape, folder / name, style=style, title=title)
+    if entry.kind == "rates":
+        labels = [f"{word}, {rate:g}" for word, (rate, _) in zip(record.names, record.settings, strict=True)]
+        rates_picture(descents, folder / name, style=style, title=title, labels=labels)
+    elif descents:
+        descent_picture(descents, folder / name, style=style, title=title)
     else:
-        draw = rates_picture if entry.kind == "rates" else descent_picture
-        draw(descents, folder / name, style=style, title=title)
+        landscape_picture(record.landscape, folder / name, style=style, title=title)
     yield File(name, "picture", entry.about)
     if entry.animated and movies:
         paths = [folder / f"{entry.key}{ending}" for ending in movies]

@@ -13,9 +13,9 @@ __all__ = ["downslope"]
 COMMANDS = {
     "train": "Train a network on a data set or a table.",
     "map": "Train it over ranges of settings, and draw the map.",
-    "compare": "Train with several optimizers over several seeds, and compare them.",
+    "compare": "Compare several optimizers over several seeds.",
     "descend": "Let optimizers descend on a function of one or two variables.",
-    "chapter": "Run the book's chapter: its listings, tables, figures and animations.",
+    "chapter": "Run the book's chapter: its tables, figures and animations.",
     "rules": "List the update rules, or explain one.",
     "schedules": "List the learning-rate schedules, or explain one.",
     "data": "List the data sets, explain one, or write it to a file.",

@@ -14,7 +14,7 @@ import click
 from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.output import counted, print_columns, say, tell
-from downslope.cli.problem import OUTPUT, not_the_data, problem_from, problem_options
+from downslope.cli.problem import OUTPUT, not_the_data, problem_from, problem_options, seeds_from
 from downslope.errors import InputError
 from downslope.files import place
 
@@ -106,7 +106,7 @@ def command(
         **problem_from(source, options),
         "over": ranges,
         "epochs": options["epochs"],
-        "seeds": _seeds(seeds, options["data_seed"]),
+        "seeds": seeds_from(seeds, "chapter" if options["data_seed"] == "chapter" else 1),
     }
     job = plan(**described)
     checks.one_of("quantity", quantity, job.quantities)
@@ -154,16 +154,6 @@ def _ranges(over: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"{name} must be either given or swept. Received: {name}={fixed!r} and --over {text}")
         ranges[name] = parse_range(values.strip(), name)
     return ranges
-
-
-def _seeds(text: str | None, data_seed: Any) -> Any:
-    """Return a count, a list of seeds, or "chapter"; left out, one seed, the chapter's where the data is."""
-    if text is None:
-        return "chapter" if data_seed == "chapter" else 1
-    if text.strip() == "chapter":
-        return "chapter"
-    listed = [Number().convert(part.strip(), None, None) for part in text.split(",")]
-    return listed[0] if len(listed) == 1 else listed
 
 
 def _directory(job: Job, out: str | None) -> Path:

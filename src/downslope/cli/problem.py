@@ -1,10 +1,11 @@
-"""What `train` and `map` share: the options that say what is to be trained, and what is made of them."""
+"""What `train`, `map` and `compare` share: the options that say what is to be trained, and what is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
@@ -18,11 +19,24 @@ from downslope.rules import RULES
 from downslope.schedules import names as schedule_names
 from downslope.training import output_width
 
-__all__ = ["OUTPUT", "TRAINING", "not_the_data", "problem_from", "problem_options"]
+__all__ = [
+    "OPTIMIZER",
+    "OUTPUT",
+    "TRAINING",
+    "data_from",
+    "not_the_data",
+    "options_around",
+    "problem_from",
+    "problem_options",
+    "problem_without_optimizer",
+    "seeds_from",
+]
 
 DATA, NETWORK, OPTIMIZER, TRAINING, OUTPUT = "Data", "Network", "Optimizer", "Training", "Output"
 
-_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+Options: TypeAlias = tuple[Callable[[Any], Any], ...]
+
+_DATA_AND_NETWORK: Options = (
     option(
         DATA, "--target", metavar="COLUMN", multiple=True, help="Column of the table to predict; repeat for several."
     ),
@@ -89,6 +103,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice(list(LOSSES)),
         help="What is minimized. Default: cross-entropy for classes, mse for numbers.",
     ),
+)
+
+_OPTIMIZER: Options = (
     option(
         OPTIMIZER,
         "--optimizer",
@@ -114,6 +131,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help=f"Learning rate over the updates, as cosine:steps=900; one of {', '.join(schedule_names())}; "
         "joined as 'linear-warmup:steps=100 then cosine:steps=900'; see `downslope schedules`.",
     ),
+)
+
+_TRAINING: Options = (
     option(
         TRAINING, "--epochs", type=Number(), default=1000, show_default=True, metavar="N", help="Passes over the data."
     ),
@@ -145,7 +165,16 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 def problem_options(function: Any) -> Any:
     """Give a command the options that shape data, network, optimizer and training."""
-    for decorate in reversed(_OPTIONS):
+    return _with((*_DATA_AND_NETWORK, *_OPTIMIZER, *_TRAINING), function)
+
+
+def options_around(*optimizer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that gives a command the same options, with others in the place of the optimizer's."""
+    return partial(_with, (*_DATA_AND_NETWORK, *optimizer, *_TRAINING))
+
+
+def _with(options: Options, function: Any) -> Any:
+    for decorate in reversed(options):
         function = decorate(function)
     return function
 
@@ -165,6 +194,11 @@ def problem_from(source: str, options: dict[str, Any]) -> dict[str, Any]:
     optimizer = optimizer_from(
         options["optimizer"], settings, options["extra"], decay=options["decay"], schedule=options["schedule"]
     )
+    return {"optimizer": optimizer, **problem_without_optimizer(data, options)}
+
+
+def problem_without_optimizer(data: Dataset, options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the other options describe, as the arguments that `Run`, `sweep` and `compare` share."""
     network = MLP(
         [len(data.features), *_layers(options["layers"]), output_width(data, options["loss"])],
         activation=options["activation"],
@@ -179,7 +213,6 @@ def problem_from(source: str, options: dict[str, Any]) -> dict[str, Any]:
     described = {
         "network": network,
         "data": data,
-        "optimizer": optimizer,
         "loss": options["loss"],
         "batch_size": options["batch_size"],
         "validation": validation,
@@ -189,7 +222,16 @@ def problem_from(source: str, options: dict[str, Any]) -> dict[str, Any]:
     return described if options["engine"] is None else {**described, "engine": options["engine"]}
 
 
+def seeds_from(text: str | None, otherwise: Any) -> Any:
+    """Return a count of seeds, a list of them, or "chapter"; `otherwise` where nothing was given."""
+    if text is None or text.strip() == "chapter":
+        return otherwise if text is None else "chapter"
+    listed = [Number().convert(part.strip(), None, None) for part in text.split(",")]
+    return listed[0] if len(listed) == 1 else listed
+
+
 def data_from(source: str, options: dict[str, Any]) -> Dataset:
+    """Return the data set or the table that the options describe."""
     generated = {name: options[name] for name in ("samples", "classes", "noise") if options[name] is not None}
     if options["data_seed"] is not None:
         generated["seed"] = options["data_seed"]

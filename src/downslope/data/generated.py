@@ -7,6 +7,7 @@ standardized by default: their ranges are already near 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
@@ -54,13 +55,25 @@ def spiral(samples: int = 100, classes: int = 3, seed: int | Literal["chapter"] 
     if chapter and seed != "chapter":
         raise checks.refuse("seed", 'a whole number at least 0, or "chapter"', seed)
     draw = chapter_normals if chapter else Stream(_seed(seed), "data").normal
-    radius = np.tile(np.linspace(0.0, 1.0, samples), classes)
-    angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), samples) for k in range(classes)])
-    turned = (angle + draw(samples * classes) * noise) * 2.5
-    inputs = np.column_stack([radius * exact.sin(turned), radius * exact.cos(turned)])
+    inputs = spiral_points(draw(samples * classes), samples, classes, noise, (exact.sin, exact.cos))
     if chapter:  # sines rounded to float32 are the chapter's, whichever library took them
         inputs = inputs.astype(np.float32).astype(np.float64)
     return _labelled("spiral", inputs, classes, seed, normals_drawn=samples * classes if chapter else 0)
+
+
+def spiral_points(
+    normals: NDArray[Any],
+    samples: int,
+    classes: int,
+    noise: float,
+    waves: tuple[Callable[[Any], Any], Callable[[Any], Any]],
+) -> Floats:
+    """Return the points of `spiral`, shape (samples·classes, 2), from normal numbers and a sine and a cosine."""
+    sine, cosine = waves
+    radius = np.tile(np.linspace(0.0, 1.0, samples), classes)
+    angle = np.concatenate([np.linspace(4 * k, 4 * (k + 1), samples) for k in range(classes)])
+    turned = (angle + normals * noise) * 2.5
+    return np.column_stack([radius * sine(turned), radius * cosine(turned)])
 
 
 def moons(samples: int = 100, noise: float = 0.1, seed: int = 0) -> Dataset:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page, tick_texts
+from downslope.figures.panel import Detail, Panel
 from downslope.figures.scales import limits_of, linear_axis, log_axis, spans_more_than, steps_between, straighter_as_log
 from downslope.figures.style import SMALL, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
     from downslope.training import Run
 
 __all__ = ["draw_curves", "thinned"]
 
 MOST_POINTS = 2000
+DETAIL = Detail(points=MOST_POINTS)
 LOWEST_R2 = -1.0  # worse than this is only "very bad", and would press the rest of the curve flat
 SCORES = {"accuracy": "Accuracy", "r2": "R²"}
 
@@ -42,11 +45,15 @@ def thinned(values: NDArray[Any], most: int = MOST_POINTS) -> NDArray[np.int64]:
     return np.unique(places)
 
 
-def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: float) -> None:
-    """Draw the three curves into their boxes, with headings at a common baseline."""
+def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: float, detail: Detail = DETAIL) -> Panel:
+    """Draw the three curves into their boxes, with headings at a common baseline.
+
+    At another moment they are as long as its epochs; their axes stay those of the whole history.
+    """
     history, score = run.history, run.history.score_name
     validated = run.problem.validation is not None
     names = [("training", page.style.ink), ("validation", page.style.validation)] if validated else []
+    grown: list[_Grown] = []
     for box, heading, name in zip(
         boxes, ("Loss", SCORES[score], "Learning rate"), ("loss", score, "learning_rate"), strict=True
     ):
@@ -64,17 +71,50 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
         _epoch_axis(axes, len(history))
         low, high = axes.get_ylim()
         for line, colour in reversed(lines):
-            places = thinned(line)
-            shown = np.where(np.isfinite(line), line, np.nan)[places]
-            axes.plot(places, shown, color=colour, linewidth=1.1 if len(history) < MOST_POINTS else 0.8)
-            last = float(line[-1])
-            if low <= last <= high:
-                axes.plot([len(line) - 1], [last], "o", color=colour, markersize=3.2, clip_on=False, zorder=3)
+            places = thinned(line, detail.points)
+            heights = _finite(line)
+            (drawn,) = axes.plot(
+                places, heights[places], color=colour, linewidth=1.1 if len(history) < MOST_POINTS else 0.8
+            )
+            last, inside = float(line[-1]), (line >= low) & (line <= high)
+            (end,) = axes.plot([len(line) - 1], [last], "o", color=colour, markersize=3.2, clip_on=False, zorder=3)
+            end.set_visible(bool(inside[-1]))
+            grown.append(_Grown(drawn, end, places, heights, inside))
         lost = int(np.count_nonzero(~np.isfinite(values)))
         if lost:
             note = _join(note, f"{lost:,} not finite" if lost < len(values) else "undefined")
         if note:
             page.text(box.right, baseline, note, SMALL, colour=page.style.muted, align="right")
+
+    def show(moment: Run) -> None:
+        for each in grown:
+            each.show(moment.epoch)
+
+    return Panel([artist for each in grown for artist in (each.line, each.end)], show)
+
+
+class _Grown(NamedTuple):
+    """A curve that can be shown up to any epoch: the line, the dot at its end, the places drawn and all heights."""
+
+    line: Line2D
+    end: Line2D
+    places: NDArray[np.int64]
+    heights: NDArray[Any]
+    inside: NDArray[np.bool_]
+
+    def show(self, epochs: int) -> None:
+        """Show the first so many epochs."""
+        places = self.places[: np.searchsorted(self.places, epochs)]
+        last = epochs - 1
+        if epochs and places[-1] != last:
+            places = np.append(places, last)
+        self.line.set_data(places, self.heights[places])
+        self.end.set_data([last], [self.heights[last]])
+        self.end.set_visible(bool(epochs and self.inside[last]))
+
+
+def _finite(line: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(np.where(np.isfinite(line), line, np.nan))
 
 
 def _nothing_yet(page: Page, axes: Axes) -> None:

@@ -20,7 +20,7 @@ __all__ = ["PICTURES", "drawing", "save"]
 DOTS = 200  # an inch of a PNG
 PICTURES = (".png", ".svg", ".pdf")
 # Matplotlib reads some settings only while it draws or saves, from one place for all threads.
-_settings_lock = threading.Lock()
+_settings_lock = threading.RLock()  # a picture within a movie is drawn under the movie's
 
 
 @contextmanager

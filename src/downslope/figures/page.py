@@ -69,13 +69,15 @@ class Page:
             parse_math=False,
         )
 
-    def heading(self, left: float, baseline: float, text: str, notes: Sequence[tuple[str, str]] = ()) -> None:
-        """Write a heading, and after it notes, each in its own colour."""
+    def heading(self, left: float, baseline: float, text: str, notes: Sequence[tuple[str, str]] = ()) -> list[Text]:
+        """Write a heading, and after it notes, each in its own colour; return the notes."""
         self.text(left, baseline, text, HEADING, weight="bold")
         left += text_width(text, HEADING) * 1.14 + 0.1  # bold is wider than the measured regular weight
+        written = []
         for note, colour in notes:
-            self.text(left, baseline, note, SMALL, colour=colour)
+            written.append(self.text(left, baseline, note, SMALL, colour=colour))
             left += text_width(note, SMALL) + 0.09
+        return written
 
     def bare_axes(self, box: Box) -> Axes:
         """Return axes that fill the box and show nothing of themselves."""

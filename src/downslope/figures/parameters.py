@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page
+from downslope.figures.panel import Detail, Panel
 from downslope.figures.style import HEADING, SMALL, diverging, number, shortened, text_width
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = ["Arrangement", "aggregated", "arranged", "draw_parameters"]
 LARGEST_CELL, SQUARE_CELL, SMALLEST_CELL = 0.16, 0.04, 0.01  # inches; from SQUARE_CELL on, gaps tell squares apart
 BAND_GAP, BIAS_GAP = 0.35, 0.7  # in cells
 MOST_LAYERS, MOST_BANDS = 4, 64
+DETAIL = Detail()
 LAYER_GAP = 0.12  # inches
 
 
@@ -104,75 +106,116 @@ def arranged(weights: NDArray[Any], biases: NDArray[Any], width: float, height: 
         side += 1
 
 
-def draw_parameters(page: Page, run: Run, box: Box, headings: tuple[float, float], gap: float) -> None:
+def draw_parameters(
+    page: Page, run: Run, box: Box, headings: tuple[float, float], gap: float, detail: Detail = DETAIL
+) -> Panel:
     """Draw two rows of blocks, one block a layer: the parameters above, the last update below.
 
     `gap` is that between two blocks, in inches; more blocks stand closer.
     """
-    views = zip(run.network.views(run.state.parameters), run.network.views(run.state.last_update), strict=True)
-    numbered = list(enumerate(((view, change) for view, change in views if "weights" in view), start=1))
+    numbered = list(enumerate(_layers(run)))
     shown = numbered if len(numbered) <= MOST_LAYERS else [*numbered[: MOST_LAYERS - 1], numbered[-1]]
     left_out = len(numbered) - len(shown)
     note = f"{left_out} of {len(numbered)} layers left out" if left_out else ""
     muted = page.style.muted
     page.heading(box.left, headings[0], "Weights and biases", [("biases below the gap", muted)])
-    page.heading(box.left, headings[1], "Last update", [] if run.step else [("none yet", muted)])
+    none = page.heading(box.left, headings[1], "Last update", [("" if run.step else "none yet", muted)])
     page.text(box.right, headings[1], note, SMALL, colour=muted, align="right")
     _key(page, box.right, headings[0])
 
     gap = gap if len(shown) == 2 else LAYER_GAP
     width = (box.width - gap * (len(shown) - 1)) / len(shown)
     height = (box.bottom - headings[1] - 0.25) // 0.01 * 0.01
-    for place, (count, (view, change)) in enumerate(shown):
+    blocks: list[tuple[_Block, int, int]] = []  # with the layer's place, and 0 for parameters or 1 for their update
+    for place, (layer, views) in enumerate(shown):
         left = round(box.left + place * (width + gap), 2)
-        arrangement, side = arranged(view["weights"], view["biases"], width, height)
-        inputs, outputs = view["weights"].shape
-        title = f"{'Layer ' if len(shown) < MOST_LAYERS else ''}{count}: {inputs}×{outputs}"
+        arrangement, side = arranged(views[0]["weights"], views[0]["biases"], width, height)
+        inputs, outputs = views[0]["weights"].shape
+        title = f"{'Layer ' if len(shown) < MOST_LAYERS else ''}{layer + 1}: {inputs}×{outputs}"
         page.text(left, headings[0] + 0.17, shortened(title, width, SMALL), SMALL, colour=muted)
         if side > 1:
             below = headings[1] + 0.25 + arrangement.cell * arrangement.edges()[-1]
             page.text(left, below + 0.13, "square: largest", SMALL, colour=muted)
             page.text(left, below + 0.25, f"of {side}×{side} weights", SMALL, colour=muted)
-        for top, values in ((headings[0] + 0.4, view), (headings[1] + 0.25, change)):
-            largest = max(float(np.abs(part).max()) for part in values.values())
-            if largest > 0:
-                text = shortened(f"largest {number(largest, 3, largest=1e5)}", width, SMALL)
-                page.text(left, top - 0.09, text, SMALL, colour=muted)
-            _squares(page, (left, round(top, 2)), arrangement=arrangement, side=side, values=values, largest=largest)
+        for kind, top in enumerate((headings[0] + 0.4, headings[1] + 0.25)):
+            block = _Block(page, (left, top), width, arrangement, side, views[kind], detail)
+            blocks.append((block, layer, kind))
+
+    def show(moment: Run) -> None:
+        for text in none:
+            text.set_text("" if moment.step else "none yet")
+        layers = _layers(moment)
+        for block, layer, kind in blocks:
+            block.show(layers[layer][kind])
+
+    return Panel([*none, *(artist for block, _, _ in blocks for artist in (block.text, block.mesh))], show)
 
 
-def _squares(
-    page: Page,
-    place: tuple[float, float],
-    *,
-    arrangement: Arrangement,
-    side: int,
-    values: dict[str, NDArray[Any]],
-    largest: float,
-) -> None:
-    weights, biases = values["weights"], values["biases"].reshape(1, -1)
-    if weights.shape[0] > weights.shape[1]:
-        weights = weights.T
-    if side > 1:
-        weights, biases = aggregated(weights, side), aggregated(np.repeat(biases, side, axis=0), side)
-    grid = arrangement.grid(np.asarray(weights, dtype=np.float64), np.asarray(biases[0], dtype=np.float64))
-    edges = arrangement.edges()
-    cell = arrangement.cell
-    axes = page.bare_axes(Box(*place, cell * arrangement.columns, cell * edges[-1]))
-    apart = cell >= SQUARE_CELL
-    axes.pcolormesh(
-        np.arange(arrangement.columns + 1),
-        edges,
-        np.ma.masked_invalid(grid / largest if largest > 0 else grid),
-        cmap=diverging(page.style),
-        vmin=-1,
-        vmax=1,
-        edgecolors=page.style.background if apart else "none",
-        linewidth=min(1.0, 72 * cell * 0.13) if apart else 0,
-        antialiased=apart,
-        rasterized=not apart,
-    )
-    axes.set(xlim=(0, arrangement.columns), ylim=(edges[-1], 0))
+def _layers(run: Run) -> list[tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]]:
+    """Return the parameters of each layer that has some, and their last update."""
+    views = zip(run.network.views(run.state.parameters), run.network.views(run.state.last_update), strict=True)
+    return [(view, change) for view, change in views if "weights" in view]
+
+
+class _Block:
+    """The squares of one layer, and the largest value they stand for."""
+
+    def __init__(
+        self,
+        page: Page,
+        place: tuple[float, float],
+        width: float,
+        arrangement: Arrangement,
+        side: int,
+        values: dict[str, NDArray[Any]],
+        detail: Detail,
+    ) -> None:
+        left, top = place
+        self._width, self._arrangement, self._side = width, arrangement, side
+        self._map, self._blend = diverging(page.style), detail.blend and detail.blend()
+        share, said = self._shares(values)
+        self.text = page.text(left, top - 0.09, said, SMALL, colour=page.style.muted)
+        edges, cell = arrangement.edges(), arrangement.cell
+        axes = page.bare_axes(Box(left, round(top, 2), cell * arrangement.columns, cell * edges[-1]))
+        apart = cell >= SQUARE_CELL
+        self.mesh = axes.pcolormesh(
+            np.arange(arrangement.columns + 1),
+            edges,
+            share,
+            cmap=self._map,
+            vmin=-1,
+            vmax=1,
+            edgecolors=page.style.background if apart else "none",
+            linewidth=min(1.0, 72 * cell * 0.13) if apart else 0,
+            antialiased=apart,
+            rasterized=not apart,
+        )
+        axes.set(xlim=(0, arrangement.columns), ylim=(edges[-1], 0))
+
+    def show(self, values: dict[str, NDArray[Any]]) -> None:
+        """Show other values of the same layer."""
+        share, said = self._shares(values)
+        self.text.set_text(said)
+        if self._blend is None:
+            self.mesh.set_array(share)
+            return
+        colours = self._map((share + 1) / 2)
+        colours[..., :3] = self._blend(colours[..., :3]) / 255
+        self.mesh.set_array(None)
+        self.mesh.set_facecolor(colours.reshape(-1, 4))
+
+    def _shares(self, values: dict[str, NDArray[Any]]) -> tuple[Any, str]:
+        """Return the values as shares of the largest magnitude, laid out, and what says how large that is."""
+        largest = max(float(np.abs(part).max()) for part in values.values())
+        weights, biases = values["weights"], values["biases"].reshape(1, -1)
+        if weights.shape[0] > weights.shape[1]:
+            weights = weights.T
+        side = self._side
+        if side > 1:
+            weights, biases = aggregated(weights, side), aggregated(np.repeat(biases, side, axis=0), side)
+        grid = self._arrangement.grid(np.asarray(weights, dtype=np.float64), np.asarray(biases[0], dtype=np.float64))
+        said = shortened(f"largest {number(largest, 3, largest=1e5)}", self._width, SMALL) if largest > 0 else ""
+        return np.ma.masked_invalid(grid / largest if largest > 0 else grid), said
 
 
 def _key(page: Page, right: float, baseline: float) -> None:

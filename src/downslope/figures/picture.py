@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from downslope import checks
 from downslope.figures.drawing import PICTURES, drawing, save
 from downslope.figures.page import Box, Page
+from downslope.figures.panel import Detail, Panel
 from downslope.figures.style import SMALL, TEXT, TITLE, number, shortened, styled
 from downslope.files import place
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from downslope.training import Run
 
-__all__ = ["training_picture"]
+__all__ = ["HEIGHT", "WIDTH", "draw_training", "training_picture"]
 
 WIDTH, HEIGHT = 8.0, 6.2  # inches: 1600 × 1240 pixels of a PNG
 
@@ -74,25 +75,28 @@ def training_picture(
     file = None if path is None else place("path", path, PICTURES)
     with drawing():
         page = Page(WIDTH, HEIGHT, colours)
-        _draw(page, run, title)
+        draw_training(page, run, title)
         if file is not None:
             save(page.figure, file)
     return page.figure
 
 
-def _draw(page: Page, run: Run, title: str | None) -> None:
+def draw_training(page: Page, run: Run, title: str | None, detail: Detail | None = None, many: Any = None) -> Panel:
+    """Draw a run's page, and return it as a panel that can show another moment of the run.
+
+    `many` draws the first panel where there are more than two inputs, in place of the usual one.
+    """
     from downslope.figures.curves import draw_curves
     from downslope.figures.parameters import draw_parameters
 
-    width = RIGHT - LEFT
+    detail, width = detail or Detail(), RIGHT - LEFT
     page.text(
         LEFT, 0.36, shortened(title or f"{run.data.name}, {run.network!r}", width / 1.15, TITLE), TITLE, weight="bold"
     )
-    results = _results(run)
-    page.text(LEFT, 0.58, results, TEXT)
+    results = page.text(LEFT, 0.58, _results(run), TEXT)
     page.text(LEFT, 0.75, shortened(_settings(run), width, SMALL), SMALL, colour=page.style.muted)
-    _draw_data(page, run)
-    draw_parameters(page, run, PARAMETERS, (HEADINGS, HEADINGS + 1.90), COLUMN_GAP)
+    data = _drawer(run, many)(page, run, DATA, HEADINGS, detail)
+    parameters = draw_parameters(page, run, PARAMETERS, (HEADINGS, HEADINGS + 1.90), COLUMN_GAP, detail)
     # The curves stand under what is above them: the first under the data, the others under two layers' blocks.
     half = (PARAMETERS.width - COLUMN_GAP) / 2
     boxes = (
@@ -100,10 +104,18 @@ def _draw(page: Page, run: Run, title: str | None) -> None:
         Box(PARAMETERS.left, CURVE_TOP, half, CURVE_HEIGHT),
         Box(PARAMETERS.left + half + COLUMN_GAP, CURVE_TOP, half, CURVE_HEIGHT),
     )
-    draw_curves(page, run, boxes, CURVES_HEADING)
+    panels = (data, parameters, draw_curves(page, run, boxes, CURVES_HEADING, detail))
+
+    def show(moment: Run) -> None:
+        results.set_text(_results(moment))
+        for panel in panels:
+            panel.show(moment)
+
+    return Panel([results, *(artist for panel in panels for artist in panel.artists)], show)
 
 
-def _draw_data(page: Page, run: Run) -> None:
+def _drawer(run: Run, many: Any) -> Any:
+    """Return what draws the first panel."""
     from downslope.figures import outcomes, regions
 
     classification, inputs = run.preparation.classes is not None, len(run.preparation.features)
@@ -113,8 +125,8 @@ def _draw_data(page: Page, run: Run) -> None:
         (False, 1): regions.draw_curve,
         (False, 2): regions.draw_field,
     }
-    many = outcomes.draw_outcomes if classification else outcomes.draw_predicted_against_true
-    drawers.get((classification, inputs), many)(page, run, DATA, HEADINGS)
+    usual = outcomes.draw_outcomes if classification else outcomes.draw_predicted_against_true
+    return drawers.get((classification, inputs), many or usual)
 
 
 def _results(run: Run) -> str:

@@ -13,6 +13,7 @@ from downslope.figures.style import SMALL, Style, shortened, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
 
     from downslope.engines.problem import Part
     from downslope.training import Run
@@ -90,10 +91,10 @@ def scatter(
     colour: str,
     marker: str = "o",
     alpha: float | None = None,
-) -> None:
+) -> PathCollection:
     """Draw points: filled for training, hollow for validation."""
     hollow = sample.name == "validation"
-    axes.scatter(
+    return axes.scatter(
         x,
         y,
         s=marker_size(sample.crowd) * (0.85 if hollow else 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import inspect
 import textwrap
@@ -189,6 +190,20 @@ class Optimizer:
     def replace(self, **settings: Any) -> Self:
         """Return a copy with other settings."""
         return type(self)(**{**self.values(), **settings})
+
+    def with_rate(self, rate: float) -> Self:
+        """Return a copy with another learning rate; where it follows a schedule, with one that starts from it.
+
+        Raises InputError where the schedule has no `base`.
+        """
+        schedule = self.values()["learning_rate"]
+        if callable(schedule):
+            if not (
+                dataclasses.is_dataclass(schedule) and not isinstance(schedule, type) and hasattr(schedule, "base")
+            ):
+                raise refuse("learning_rate", "a number, or a schedule with a base", schedule)
+            return self.replace(learning_rate=dataclasses.replace(schedule, base=rate))
+        return self.replace(learning_rate=rate)
 
     def slots_in_use(self) -> tuple[str, ...]:
         """Return the slots these settings need; a rule overrides it where a setting switches a slot off."""

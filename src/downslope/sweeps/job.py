@@ -21,7 +21,7 @@ from downslope.sweeps.keys import FORMAT, canonical, code_of, digest_of, functio
 from downslope.sweeps.ranges import Range, as_range
 from downslope.training.setup import Setup, expect, set_up
 
-__all__ = ["CHAPTER", "Job", "plan"]
+__all__ = ["CHAPTER", "Job", "plan", "settled"]
 
 MOST_RUNS = 2**31 - 1
 MOST_SEED = 2**64 - 1
@@ -100,6 +100,11 @@ class Job:
         """Whether there is a validation part."""
         return isinstance(self.validation, Dataset) or self.validation > 0
 
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Losses, falling, of which each run notes when it first reached them; none in a sweep."""
+        return ()
+
     def settings_of(self, cell: int) -> dict[str, Any]:
         """Return the swept settings of one cell."""
         chosen = []
@@ -116,8 +121,8 @@ class Job:
         """Return the optimizer with a cell's settings."""
         own = self.optimizer.settings
         changed = {name: value for name, value in settings.items() if name in own}
-        if "learning_rate" in changed and callable(self.optimizer.learning_rate) and "decay" not in settings:
-            changed["learning_rate"] = _with_base(self.optimizer.learning_rate, changed["learning_rate"])
+        if "learning_rate" in changed and "decay" not in settings:
+            changed["learning_rate"] = self.optimizer.with_rate(changed["learning_rate"]).learning_rate
         if "decay" in settings and "decay" not in own:
             base = changed.get("learning_rate", _base_of(self.optimizer.learning_rate))
             changed["learning_rate"] = InverseTime(base, decay=settings["decay"])
@@ -187,7 +192,7 @@ class Job:
         first = self.settings_of(0)  # its rule, so that what is swept over does not count
         return {
             **self._content(),
-            "rule": {**self._rule(self.rule_of(first)), "text": self._text()},
+            "rule": self._described(first),
             "batch_size": self.batch_size,
             "engine": self.engine_of(self.batch_size_of(first)),
             "over": {
@@ -205,6 +210,10 @@ class Job:
     def digest(self) -> str:
         """32 hexadecimal digits that name the whole sweep: equal plans have equal ones."""
         return digest_of(canonical(self.settings))
+
+    def _described(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the plan says of the rule."""
+        return {**self._rule(self.rule_of(settings)), "text": self._text()}
 
     def _text(self) -> str:
         """Return the optimizer as code reads, without the settings whose own value no run has."""
@@ -248,10 +257,44 @@ def plan(
     InputError
         If a setting is unknown, a value is not legal, or network, data and loss do not fit together.
     """
+    expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
+    shared = settled(
+        network,
+        data,
+        _ranges(over, optimizer),
+        epochs=epochs,
+        seeds=seeds,
+        loss=loss,
+        batch_size=batch_size,
+        validation=validation,
+        dtype=dtype,
+        standardize=standardize,
+        engine=engine,
+        history_every=history_every,
+        keep_parameters=keep_parameters,
+    )
+    return Job(optimizer=optimizer, code=code_of(optimizer), functions=functions_of(optimizer), **shared)
+
+
+def settled(
+    network: Network,
+    data: Dataset,
+    ranges: Mapping[str, Range],
+    *,
+    epochs: int,
+    seeds: int | Iterable[int] | Literal["chapter"],
+    loss: str | Loss | None = None,
+    batch_size: int | None = None,
+    validation: float | Dataset = 0.0,
+    dtype: str = "float32",
+    standardize: bool | None = None,
+    engine: str | None = None,
+    history_every: int | None = None,
+    keep_parameters: bool = False,
+) -> dict[str, Any]:
+    """Return the checked fields of a job that do not depend on its rule; see `plan`."""
     expect("network", network, Network, "a network such as MLP([2, 64, 3])")
     expect("data", data, Dataset, "a data set such as downslope.data.spiral()")
-    expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
-    ranges = _ranges(over, optimizer)
     chosen = _seeds(seeds)
     planned = math.prod(len(one) for one in ranges.values()) * len(chosen)
     if planned > MOST_RUNS:
@@ -268,25 +311,22 @@ def plan(
         dtype=dtype,
         standardize=standardize,
     )
-    return Job(
-        network=network,
-        data=data,
-        optimizer=optimizer,
-        over=ranges,
-        seeds=chosen,
-        epochs=checks.whole("epochs", epochs, at_least=1),
-        loss=first.problem.loss,
-        batch_size=None if batch_size is None else checks.whole("batch_size", batch_size, at_least=1),
-        validation=validation if isinstance(validation, Dataset) else float(validation),
-        dtype=first.dtype.name,
-        standardize=bool(data.standardize if standardize is None else standardize),
-        engine=None if engine is None else engine_name(engine, network, first.problem.loss, 1),
-        history_every=None if history_every is None else checks.whole("history_every", history_every, at_least=1),
-        keep_parameters=checks.flag("keep_parameters", keep_parameters),
-        rows=first.problem.rows,
-        code=code_of(optimizer),
-        functions=functions_of(optimizer),
-    )
+    return {
+        "network": network,
+        "data": data,
+        "over": ranges,
+        "seeds": chosen,
+        "epochs": checks.whole("epochs", epochs, at_least=1),
+        "loss": first.problem.loss,
+        "batch_size": None if batch_size is None else checks.whole("batch_size", batch_size, at_least=1),
+        "validation": validation if isinstance(validation, Dataset) else float(validation),
+        "dtype": first.dtype.name,
+        "standardize": bool(data.standardize if standardize is None else standardize),
+        "engine": None if engine is None else engine_name(engine, network, first.problem.loss, 1),
+        "history_every": None if history_every is None else checks.whole("history_every", history_every, at_least=1),
+        "keep_parameters": checks.flag("keep_parameters", keep_parameters),
+        "rows": first.problem.rows,
+    }
 
 
 def _ranges(over: Any, optimizer: Optimizer) -> dict[str, Range]:
@@ -308,7 +348,7 @@ def _ranges(over: Any, optimizer: Optimizer) -> dict[str, Range]:
         _base_of(rate)
     elif "learning_rate" in ranges and callable(rate):
         for value in ranges["learning_rate"].values:
-            _with_base(rate, value)
+            optimizer.with_rate(value)
     return ranges
 
 
@@ -319,15 +359,6 @@ def _checked(name: str, given: Range, optimizer: Optimizer) -> Range:
     if name == "batch_size":
         return given.checked(name, lambda value: checks.whole(name, value, at_least=1, at_most=2**62), whole=True)
     return given.checked(name, lambda value: checks.real(name, value, checks.Interval(at_least=0)), whole=False)
-
-
-def _with_base(schedule: Any, value: float) -> Any:
-    """Return a schedule that starts from another learning rate."""
-    fields = {field.name for field in dataclasses.fields(schedule)} if dataclasses.is_dataclass(schedule) else set()
-    if "base" not in fields:
-        rule = "a number, or a schedule with a base, to be swept"
-        raise checks.refuse("learning_rate", rule, schedule)
-    return dataclasses.replace(schedule, base=value)
 
 
 def _base_of(rate: Any) -> float:

@@ -121,16 +121,9 @@ class SweepResult:
         Of equal cells the first. A cell in which half of the runs or more exploded or failed counts only where there
         is no other.
         """
-        import polars as pl
-
-        if not self.finished:
+        row = best_cell(self.cells()) if self.finished else None
+        if row is None:
             return None
-        cells = self.cells().filter(pl.col("loss_median").is_not_null())
-        sound = cells.filter(2 * (pl.col("exploded") + pl.col("failed")) < pl.col("runs"))
-        chosen = (sound if len(sound) else cells).sort("loss_median", maintain_order=True)
-        if not len(chosen):
-            return None
-        row = chosen.row(0, named=True)
         medians = {name: row[f"{name}_median"] for name in self.quantities}
         return {name: row[name] for name in self.over} | medians
 
@@ -210,12 +203,31 @@ class SweepResult:
         kind = np.dtype(self.settings["dtype"])
         return np.frombuffer(rows["parameters"][0], dtype=kind.newbyteorder("<")).astype(kind)
 
+    def histories(self) -> polars.DataFrame | None:
+        """Return the kept epochs of all runs, with `run`: the place of each among all planned ones; None before any."""
+        rows = self._store.of_run("histories", None)
+        return None if rows is None else rows.unique(subset=["run", "epoch"], keep="first").sort("run", "epoch")
+
+    def runs(self) -> polars.DataFrame | None:
+        """Return what `frame` does, with `run` as in `histories`; None before the first run is done."""
+        return self._store.runs()
+
     def _run(self, key: str) -> int:
         runs = self._store.runs(["key"])
         places = [] if runs is None else runs.filter(runs["key"] == str(key))["run"].to_list()
         if not places:
             raise checks.refuse("key", "that of a finished run, as in frame()", key)
         return int(places[0])
+
+
+def best_cell(cells: polars.DataFrame) -> dict[str, Any] | None:
+    """Return the row with the lowest median loss of those `SweepResult.cells` gives; see `SweepResult.best`."""
+    import polars as pl
+
+    cells = cells.filter(pl.col("loss_median").is_not_null())
+    sound = cells.filter(2 * (pl.col("exploded") + pl.col("failed")) < pl.col("runs"))
+    chosen = (sound if len(sound) else cells).sort("loss_median", maintain_order=True)
+    return chosen.row(0, named=True) if len(chosen) else None
 
 
 def open_sweep(directory: str | os.PathLike[str]) -> SweepResult:

@@ -184,11 +184,11 @@ class Store:
         tables += [table if wanted is None else table.select(wanted) for table in self._held["runs"]]
         return pl.concat(tables).unique(subset="run", keep="first").sort("run") if tables else None
 
-    def of_run(self, kind: str, run: int) -> polars.DataFrame | None:
-        """Return one run's rows of "histories" or "parameters"; None where there are none."""
+    def of_run(self, kind: str, run: int | None) -> polars.DataFrame | None:
+        """Return one run's rows of "histories" or "parameters", or with None all runs'; None where there are none."""
         import polars as pl
 
-        mine = pl.col("run") == run
+        mine = pl.lit(True) if run is None else pl.col("run") == run
         tables = [table.filter(mine) for table in self._held[kind]]
         if parts := self._parts(kind):
             try:

@@ -134,7 +134,8 @@ class Bench:
         job = self.job
         settings, seed = job.settings_of(run // len(job.seeds)), job.seed_of(run)
         row: dict[str, Any] = {"run": run, **settings, "seed": seed, "epochs": 0, "steps": 0, "outcome": "failed"}
-        trace = _Trace(job.history_every)
+        trace = _Trace(job.history_every, job.levels)
+        started = time.perf_counter()
         final: FloatArray | None = None
         try:
             rule, batch_size = job.rule_of(settings), job.batch_size_of(settings)
@@ -162,6 +163,8 @@ class Bench:
             final = state.parameters
             row |= {"first_loss": first.loss, "best_loss": best, "best_epoch": best_epoch}
             row |= {"largest_weight": float(np.abs(final).max()), "digest": parameters_digest(final)}
+            if job.levels:
+                row |= {"seconds": time.perf_counter() - started, "reached": trace.reached(scores.loss)}
         except Exception as error:  # whatever one run raises, the others go on
             _fail(job, row, error)
             final = None
@@ -230,13 +233,14 @@ def summary_schema(job: Job) -> dict[str, Any]:
     schema |= {"outcome": pl.String, "message": pl.String, "loss": pl.Float64, job.score: pl.Float64}
     if job.validated:
         schema |= {"validation_loss": pl.Float64, f"validation_{job.score}": pl.Float64}
-    return schema | {
+    schema |= {
         "first_loss": pl.Float64,
         "best_loss": pl.Float64,
         "best_epoch": pl.Int64,
         "largest_weight": pl.Float64,
         "digest": pl.String,
     }
+    return schema | {"seconds": pl.Float64, "reached": pl.List(pl.Int64)} if job.levels else schema
 
 
 class _Kept(NamedTuple):
@@ -247,12 +251,17 @@ class _Kept(NamedTuple):
 
 
 class _Trace:
-    """What one run leaves behind while it is trained: its last state, its best loss, some of its epochs."""
+    """What one run leaves behind while it is trained: its last state, its best loss, some of its epochs.
+
+    And, for each of some falling losses, the first epoch whose loss was not above it.
+    """
 
     state: State
 
-    def __init__(self, every: int | None) -> None:
+    def __init__(self, every: int | None, levels: Sequence[float] = ()) -> None:
         self.every = every
+        self._falling = -np.asarray(levels)  # rising, as a search needs it
+        self._reached: list[int] = []
         self.epochs: list[NDArray[np.int64]] = []
         self.rows: list[NDArray[np.float64]] = []
         self._best, self._best_epoch = math.inf, 0
@@ -267,9 +276,22 @@ class _Trace:
         place = int(losses.argmin())
         if losses[place] < self._best:
             self._best, self._best_epoch = float(losses[place]), first + place
+            self._note(losses, first)
         if self.every is not None and (start := -first % self.every) < len(rows):
             self.rows.append(rows[start :: self.every].copy())
             self.epochs.append(np.arange(first + start, first + len(rows), self.every))
+
+    def _note(self, losses: NDArray[np.float64], first: int) -> None:
+        """Note the epochs at which these losses first reached the levels that none before them did."""
+        start, end = len(self._reached), int(self._falling.searchsorted(-self._best, side="right"))
+        if end > start:
+            lowest = np.minimum.accumulate(losses)
+            self._reached += (first + (-lowest).searchsorted(self._falling[start:end])).tolist()
+
+    def reached(self, last: float) -> list[int]:
+        """Return the epochs at which the levels were reached, as far as they were; `last` as in `best`."""
+        end = int(self._falling.searchsorted(-last, side="right")) if math.isfinite(last) else 0
+        return self._reached + [self.state.epoch] * (end - len(self._reached))
 
     def best(self, last: float) -> tuple[float | None, int | None]:
         """Return the lowest loss and its epoch, the loss after the last update being that of the epoch to come."""

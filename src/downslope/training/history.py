@@ -126,6 +126,12 @@ class History:
         self._epochs[start:end], self._values[start:end] = numbers, rows
         self._length = end
 
+    def empty(self) -> History:
+        """Return a history of the same columns without rows."""
+        twin = copy.copy(self)
+        twin._epochs, twin._values, twin._length = np.empty_like(self._epochs[:64]), np.empty_like(self._values[:64]), 0
+        return twin
+
     def copy(self) -> History:
         """Return a history of its own with the same rows."""
         twin = copy.copy(self)

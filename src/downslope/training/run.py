@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import importlib
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -101,7 +104,7 @@ class Run:
         self.seed, self.dtype = setup.seed, setup.dtype
         self.history = History(data.kind, validation=self.problem.validation is not None)
         self._engine = ENGINES[engine_name(engine, network, self.loss, self.problem.batch_size)]()
-        self._state = State.start(setup.parameters, optimizer)
+        self._start = self._state = State.start(setup.parameters, optimizer)
         self._training = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,6 +150,13 @@ class Run:
     def parameters(self) -> FloatArray:
         """All weights and biases as one vector (a copy)."""
         return self._state.parameters.copy()
+
+    def at_start(self) -> Run:
+        """Return a run of its own that stands where this one began; trained as far, it has the same bits."""
+        other = copy.copy(self)
+        other._state, other.history = self._start, self.history.empty()
+        other._engine = ENGINES[self._engine.name]()
+        return other
 
     def train(
         self,
@@ -284,6 +294,63 @@ class Run:
                 result["mae"] = float(np.abs(error).mean())
         return result
 
+    def plot(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        style: Literal["light", "dark"] = "light",
+        title: str | None = None,
+    ) -> Any:
+        """Draw the run as it stands, and write it to `path` (.png, .svg or .pdf): `downslope.training_picture`.
+
+        Returns the matplotlib figure.
+        """
+        return _figures().training_picture(self, path, style=style, title=title)
+
+    def animate(
+        self,
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        epochs: int | None = None,
+        frames: int | None = None,
+        style: Literal["light", "dark"] = "light",
+        faithful: bool = False,
+        title: str | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        """Draw the run from its start to where it stands, as an animation: `downslope.training_animation`.
+
+        Parameters
+        ----------
+        path : str, path, or sequence of them
+            Files ending in .gif, .mp4 (needs ffmpeg) or .html; several are made in one go.
+        epochs : int, optional
+            Only the first so many.
+        frames : int, optional
+            How many moments are shown; left out, about 90, early epochs more closely than later ones.
+        style : "light" or "dark"
+            Colours on white or on near black.
+        faithful : bool
+            Fast and evenly, with every change as sudden as it was. It flashes, and a warning stands in front.
+        title : str, optional
+            In place of the data's name and the network.
+        progress : bool, optional
+            Whether to show a progress bar on stderr; left out, where stderr is a terminal.
+
+        Raises
+        ------
+        InputError
+            If no epoch is complete, an argument is not legal, or a file cannot be written.
+        """
+        _figures().training_animation(
+            self, path, epochs=epochs, frames=frames, style=style, faithful=faithful, title=title, progress=progress
+        )
+
     def _forward(self, inputs: FloatArray) -> FloatArray:
         outputs, _ = self.network.forward(self._state.parameters, inputs)
         return outputs
+
+
+def _figures() -> Any:
+    """Return the room that draws: this one draws nothing, and knows of it only when a run is asked for a picture."""
+    return importlib.import_module("downslope.figures")
