@@ -22,7 +22,8 @@ docs: .venv/docs.stamp ## the documentation, into docs/_build/html
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 clean: ## remove everything that was made here
-	rm -rf .venv dist build docs/_build docs/_generated spiral.png .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv dist build spiral.png docs/_build docs/_pictures docs/_players docs/optimizers docs/api docs/examples \
+		docs/schedules.rst .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
