@@ -72,6 +72,7 @@ def test_a_broken_record_is_left_alone(momentum):
     folder, made = momentum
     (folder / "records" / "decay.json").write_text("{")
     (folder / "records" / "claims.json").write_text(json.dumps({"key": "claims"}))
+    (folder / "records" / "fig10.02.json").write_text("null")
     (folder / "records" / "else.json").write_text("[]")
     assert read_records(folder) == [made]
 

@@ -59,6 +59,12 @@ def test_one_more_joins_the_page(command, tmp_path):
     assert 'id="fig10.02"' in page
 
 
+def test_without_movies_there_are_pictures_alone(command, tmp_path):
+    assert command("chapter fig10.03 --movies none --out", tmp_path).status == 0
+    assert {path.suffix for path in tmp_path.iterdir() if path.is_file()} == {".png", ".html"}
+    assert not (tmp_path / "fig10.03.html").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -69,6 +75,9 @@ def test_one_more_joins_the_page(command, tmp_path):
         ("fig10.19 fig10.20 --script", "--script must be asked of one training"),
         ("decay claims --out here --workers 0", "workers must be a whole number at least 1"),
         ("decay --style blue", "'blue'"),
+        ("list fig10.19", "list must stand alone: downslope chapter list"),
+        ("list --out here", "list must stand alone"),
+        ("fig10.19 --script --out here", "--script prints the script: leave --out away"),
     ],
 )
 def test_wrong_input_is_one_sentence(command, tmp_path, monkeypatch, line, sentence):
@@ -102,6 +111,42 @@ def running():
         with contextlib.suppress(OSError):  # it has ended meanwhile
             lines.append(process.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return lines
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c_in_one_entry_keeps_its_pictures(tmp_path):
+    words = [sys.executable, "-m", "downslope", "chapter", "fig10.20", "--out", str(tmp_path)]
+    child = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    for _ in range(600):
+        if (tmp_path / "fig10.20-spread.png").exists():
+            break
+        time.sleep(0.1)
+    time.sleep(0.5)  # the animation is being drawn
+    child.send_signal(signal.SIGINT)
+    _, told = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert "Stopped by Ctrl-C." in told
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'src="fig10.20.png"' in page
+    assert "Stopped before all of it was made." in page
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_killed_command_leaves_no_process(tmp_path):
+    words = [sys.executable, "-m", "downslope", "chapter", *DESCENTS, "--out", str(tmp_path), "--workers", "2"]
+    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    assert child.stderr is not None
+    child.stderr.readline()  # an entry is done, others are under way
+    child.kill()
+    child.wait()
+    child.stderr.close()
+    for _ in range(200):
+        if not (left := [words for words in running() if str(tmp_path) in words]):
+            break
+        time.sleep(0.1)
+    assert left == []
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

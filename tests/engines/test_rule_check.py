@@ -108,7 +108,7 @@ BROKEN = {
     ),
     "standing still": (
         rule(["return parameter - learning_rate * (gradient - gradient)"]),
-        r"finds known minima: .* after 2000 steps at least 1 times the first value was left, where 0\.01 is asked\.$",
+        r"finds known minima: .* in 2000 steps, 1 times the first value was left at best, where 0\.01 is asked\.$",
     ),
     "a word that xp does not have": (
         rule(["return parameter - learning_rate * xp.max(gradient, learning_rate)"]),

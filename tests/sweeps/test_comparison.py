@@ -83,7 +83,8 @@ def test_a_loss_between_the_round_ones_can_be_asked_for():
     losses = [*run.history.loss, run.evaluate()["loss"]]
     assert found.reach == 1.0823
     assert row["reached"] == next((epoch for epoch, loss in enumerate(losses) if loss <= 1.0823), None)
-    with pytest.raises(ds.InputError, match=r"reach must be a round number, such as 0\.25, or the one .*reach=1\.0824"):
+    sentence = r"reach must be a round number, here 1\.08 or 1\.0823, or the one .*reach=1\.0824"
+    with pytest.raises(ds.InputError, match=sentence):
         found.table(reach=1.0824)
 
 

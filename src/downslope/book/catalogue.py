@@ -115,7 +115,7 @@ def entries() -> dict[str, Entry]:
             "claims",
             "What the chapter says of its optimizers, over many runs",
             "Each claim as a statement that a run fulfils or not, and how often it does: over other seeds, and over "
-            "the chapter's own weights moved by one unit in the last place.",
+            "the chapter's own weights moved by at most one unit in the last place.",
             "claims",
         ),
     ]

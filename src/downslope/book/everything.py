@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from downslope.book.catalogue import Entry
 from downslope.errors import DownslopeError
 from downslope.processors import cores
 
-__all__ = ["make_all"]
+__all__ = ["end_with_parent", "make_all"]
 
 LONGEST_FIRST = ("training", "landscape", "rates", "claims", "schedule")
 
@@ -76,6 +78,16 @@ def make_all(
     return failures
 
 
+def end_with_parent() -> None:
+    """End this process as Ctrl-C does when its standard input closes: what started it is gone."""
+
+    def wait() -> None:
+        os.read(sys.stdin.fileno(), 1)
+        _thread.interrupt_main()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 class _Children:
     """The processes under way, so that all can be ended at once."""
 
@@ -92,14 +104,16 @@ class _Children:
             # A session of its own: Ctrl-C in the terminal reaches this process alone, which then ends the others.
             child = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # it closes when this process is gone, however it went: see `end_with_parent`
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
             )
             self._running.add(child)
-        _, words = child.communicate()
+        with child:
+            assert child.stderr is not None
+            words = child.stderr.read()
         with self._lock:
             self._running.discard(child)
         if child.returncode == 0:
@@ -118,4 +132,4 @@ class _Children:
 def _command(entry: Entry, folder: Path, options: Sequence[str]) -> list[str]:
     if not sys.executable:
         raise DownslopeError("this Python does not know its own program, which is needed to start others")
-    return [sys.executable, "-m", "downslope", "chapter", entry.key, "--out", str(folder), "--no-index", *options]
+    return [sys.executable, "-m", "downslope", "chapter", entry.key, "--out", str(folder), "--child", *options]

@@ -68,7 +68,7 @@ class File:
 
 @dataclass(frozen=True)
 class Made:
-    """Everything that came of an entry."""
+    """Everything that came of an entry; not `complete` where its making was stopped."""
 
     key: str
     title: str
@@ -77,6 +77,7 @@ class Made:
     files: list[File]
     script: str | None
     seconds: float
+    complete: bool = True
 
     @classmethod
     def from_json(cls, text: str) -> Made:
@@ -122,11 +123,17 @@ def make(
     tables: list[Table] = []
     files: list[File] = []
     text = script(entry.settings) if entry.kind == "training" else None
-    for found in _MAKERS[entry.kind](entry, folder, tuple(movies), style, faithful):
-        if isinstance(found, Table):
-            tables.append(found)
-        else:
-            files.append(found)
+    complete = False
+    try:
+        for found in _MAKERS[entry.kind](entry, folder, tuple(movies), style, faithful):
+            if isinstance(found, Table):
+                tables.append(found)
+            else:
+                files.append(found)
+        complete = True
+    finally:  # whatever ended it early, what there is is recorded
+        if not complete and folder is not None and files:
+            _record(Made(entry.key, entry.title, entry.about, tables, files, text, 0.0, complete=False), folder)
     if text is not None and folder is not None:
         name = f"{entry.key}.py"
         with written_whole(folder / name) as temporary:
@@ -134,10 +141,14 @@ def make(
         files.append(File(name, "data", "the training as a script in the chapter's style"))
     made = Made(entry.key, entry.title, entry.about, tables, files, text, time.perf_counter() - started)
     if folder is not None:
-        (folder / RECORDS).mkdir(exist_ok=True)
-        with written_whole(folder / RECORDS / f"{entry.key}.json") as temporary:
-            temporary.write_text(made.to_json(), encoding="utf-8")
+        _record(made, folder)
     return made
+
+
+def _record(made: Made, folder: Path) -> None:
+    (folder / RECORDS).mkdir(exist_ok=True)
+    with written_whole(folder / RECORDS / f"{made.key}.json") as temporary:
+        temporary.write_text(made.to_json(), encoding="utf-8")
 
 
 def read_records(folder: Path) -> list[Made]:
@@ -150,7 +161,12 @@ def read_records(folder: Path) -> list[Made]:
         if record.is_file():
             try:
                 found.append(Made.from_json(record.read_text(encoding="utf-8")))
-            except (ValueError, TypeError, KeyError):  # of another version, or not ours: made anew when asked for
+            except (
+                ValueError,
+                TypeError,
+                KeyError,
+                AttributeError,
+            ):  # of another version, or not ours: made anew when asked for
                 continue
     return found
 
@@ -216,7 +232,8 @@ def _notes(found: Reproduction) -> list[str]:
     met = sum(row.met for row in found.rows)
     notes = [f"{met} of {len(found.rows)} rows meet the book to every printed digit."]
     if found.parts_at is not None:
-        notes[0] += f" From epoch {found.parts_at:,} on the run goes its own way, as it does on every processor."
+        notes[0] += f" From epoch {found.parts_at:,} on the run here goes its own way, the same on every processor."
+        notes.append("The script computes with NumPy, whose roundings lead it another way again.")
     if any(row.learning_rate_met is not None for row in found.rows):
         notes.append(
             "Every printed learning rate is met to all its digits."
@@ -225,8 +242,8 @@ def _notes(found: Reproduction) -> list[str]:
         )
     runs = " and ".join(f"{spread(found.name, kind).runs:,}" for kind in KINDS)
     notes.append(
-        f"seeds %, last bit %: how many of {runs} runs print a smaller loss than the book (other data and weights; "
-        "the chapter's, each weight moved by at most its last bit)."
+        f"seeds %, last bit %: the percentile of the book's loss among {runs} runs, equal ones counted half (other "
+        "data and weights; the chapter's, each weight moved by at most its last bit)."
     )
     return notes
 

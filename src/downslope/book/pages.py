@@ -85,6 +85,8 @@ def _section(made: Made) -> str:
     number = _number(made)
     head = f"<small>{number}</small>" if number else ""
     parts = [f"<h2>{head}{html.escape(made.title)}</h2>", f"<p>{html.escape(made.about)}</p>"]
+    if not made.complete:
+        parts.append('<p class="muted">Stopped before all of it was made.</p>')
     pictures = [file for file in made.files if file.role == "picture"]
     parts += [_figure(file) for file in pictures[:1]]
     parts.append(_moving(made))

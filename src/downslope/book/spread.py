@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from downslope import checks
 from downslope.book.printed import DECIMALS, PRINTED, reproduced
-from downslope.book.spread_file import FILE, Kept, kept_epochs, opened, source_fingerprint, summed_up, written
+from downslope.book.spread_file import FILE, Kept, kept_epochs, opened, summed_up, written
 from downslope.book.spread_runs import EVERY, KINDS, Kind, Trace, Which, traces
 from downslope.errors import InputError
 from downslope.sweeps.progress import progress_bar
@@ -235,9 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if asked.check is not None:
             found = differing(asked.check, threads=asked.threads)
-            sources = "the same" if opened(FILE).header["sources"] == source_fingerprint() else "other"
             told = "\n".join([f"differs: {one}" for one in found] or ["every bit is the same"])
-            sys.stdout.write(f"{told}\nmade from {sources} sources\n")
+            sys.stdout.write(f"{told}\n")
             return 1 if found else 0
         count = checks.whole("runs", asked.runs, at_least=1)
         wanted = [(name, kind, number) for name in PRINTED for kind in KINDS for number in range(count)]

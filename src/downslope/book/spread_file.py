@@ -2,13 +2,12 @@
 
 For each configuration, as `adagrad.seeds.`: `loss` (runs, kept epochs) and `loss_curves` (7, 101) in float32, `right`
 and `right_curves` of the same shapes in uint16, how many of the 300 rows are classified correctly. `header` is JSON
-as UTF-8 bytes: runs, settings, kept epochs, percentiles, versions, and a fingerprint of the sources.
+as UTF-8 bytes: runs, settings, kept epochs, percentiles and versions.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import os
 import zipfile
@@ -33,7 +32,6 @@ __all__ = [
     "Spreads",
     "kept_epochs",
     "opened",
-    "source_fingerprint",
     "summed_up",
     "written",
 ]
@@ -41,14 +39,6 @@ __all__ = [
 FILE = Path(__file__).with_name("spreads.npz")
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 ROWS = 300
-PACKAGE = Path(__file__).parents[1]
-# What decides a run's bits: the engine, what it executes, and what it begins with.
-SOURCES = (
-    *("engines/compiled/*.py", "engines/problem.py", "engines/scalars.py", "engines/update.py", "engines/metrics.py"),
-    *("exact.py", "streams.py", "network/*.py", "schedules/base.py", "schedules/decay.py"),
-    *("rules/optimizer.py", "rules/settings.py", "rules/sgd.py", "rules/adagrad.py", "rules/rmsprop.py"),
-    *("data/generated.py", "data/dataset.py", "training/setup.py", "training/preparation.py", "book/spread_runs.py"),
-)
 
 
 class Kept(NamedTuple):
@@ -110,7 +100,6 @@ def written(file: Path, content: Mapping[tuple[str, Kind], Kept]) -> None:
             "downslope": __version__,
             **{name: metadata.version(name) for name in ("numpy", "numba", "llvmlite")},
         },
-        "sources": source_fingerprint(),
     }
     arrays: dict[str, Any] = {"header": np.frombuffer(json.dumps(header, indent=1).encode(), dtype=np.uint8)}
     for (name, kind), kept in content.items():
@@ -142,13 +131,3 @@ def _opened(file: str) -> Spreads:
             })  # fmt: skip
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(f"{file} must be a file of spreads. Received: {error}") from error
-
-
-@functools.cache
-def source_fingerprint() -> str:
-    """Return 40 hexadecimal digits (BLAKE2b) that change with any letter of the sources that decide a run's bits."""
-    digest = hashlib.blake2b(digest_size=20)
-    for path in sorted({path for pattern in SOURCES for path in PACKAGE.glob(pattern)}):
-        text = path.read_text(encoding="utf-8").encode()
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()} {len(text)}\n".encode() + text)
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number
-from downslope.cli.output import counted, print_columns, print_list, say, tell
+from downslope.cli.output import print_columns, print_list, say, tell
 from downslope.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ EVERYTHING = "all"
 @click.option("--script", "as_script", is_flag=True, help="Print the training as a script in the chapter's style.")
 @click.option("--workers", type=Number(), metavar="N", help="Processes for several entries. Default: one a core.")
 @click.option("--progress/--no-progress", default=None, help="Progress bar on stderr. Default: in a terminal.")
-@click.option("--index/--no-index", default=True, help="Whether to write index.html.", hidden=True)
+@click.option("--child", is_flag=True, help="One of several: no index.html, and an end with its parent.", hidden=True)
 def command(
     *,
     names: tuple[str, ...],
@@ -54,7 +54,7 @@ def command(
     as_script: bool,
     workers: Any,
     progress: bool | None,
-    index: bool,
+    child: bool,
 ) -> None:
     """Run the book's chapter: its listings, tables, figures and animations.
 
@@ -70,9 +70,18 @@ def command(
     """
     from downslope.book.catalogue import entries, entry
 
-    if not names or names == ("list",):
+    if "list" in names or not names:
+        if len(names) > 1 or out is not None or as_script:
+            raise InputError("list must stand alone: downslope chapter list")
         _print_catalogue()
         return
+    if as_script and out is not None:
+        raise InputError("--script prints the script: leave --out away, and direct it into a file")
+    count = None if workers is None else checks.whole("workers", workers, at_least=1, at_most=256)
+    if child:
+        from downslope.book.everything import end_with_parent
+
+        end_with_parent()
     wanted = list(entries().values()) if EVERYTHING in names else [entry(name) for name in dict.fromkeys(names)]
     if as_script:
         _print_scripts(wanted)
@@ -81,15 +90,22 @@ def command(
         raise InputError("all must be given a folder: downslope chapter all --out DIR")
     endings = _endings(movies)
     folder = None if out is None else _folder(out)
-    if folder is not None:
-        _check_movies(endings)
+    if folder is not None and endings:
+        from downslope.figures.movies import check_movies
+
+        check_movies([folder / f"{wanted[0].key}{ending}" for ending in endings])
     if folder is None or len(wanted) == 1:
-        _here(wanted, folder, endings, style, faithful)
+        try:
+            _here(wanted, folder, endings, style, faithful)
+        except KeyboardInterrupt:
+            tell("Stopped by Ctrl-C.")
+            if folder is not None and not child:
+                _index(folder, style)
+            raise
     else:
-        count = None if workers is None else checks.whole("workers", workers, at_least=1, at_most=256)
         options = ["--movies", movies, "--style", style, *(["--faithful"] if faithful else [])]
         _in_processes(wanted, folder, options, count, style, progress)
-    if folder is not None and index:
+    if folder is not None and not child:
         _index(folder, style)
 
 
@@ -124,7 +140,7 @@ def _in_processes(
         try:
             failures = make_all(wanted, folder, options, workers=workers, on_made=on_made)
         except KeyboardInterrupt:
-            tell(f"Stopped by Ctrl-C with {counted(done, 'entry').replace('entrys', 'entries')} of {len(wanted)} made.")
+            tell(f"Stopped by Ctrl-C with {done} of {len(wanted)} made.")
             _index(folder, style)
             raise
     if failures:
@@ -137,7 +153,9 @@ def _index(folder: Path, style: Style) -> None:
     from downslope.book.making import read_records
     from downslope.book.pages import write_index
 
-    tell(f"Wrote {write_index(folder, read_records(folder), style)}")
+    if not (made := read_records(folder)):
+        return
+    tell(f"Wrote {write_index(folder, made, style)}")
 
 
 def _print_catalogue() -> None:
@@ -180,12 +198,6 @@ def _endings(movies: str) -> list[str]:
     if not set(kinds) <= {"gif", "html", "mp4"}:
         raise InputError(f"--movies must be any of gif, html and mp4, or none. Received: --movies {movies}")
     return [f".{kind}" for kind in dict.fromkeys(kinds)]
-
-
-def _check_movies(endings: list[str]) -> None:
-    from downslope.figures.movies import check_movies
-
-    check_movies([Path(f"animation{ending}") for ending in endings])
 
 
 def _folder(out: str) -> Path:

@@ -34,8 +34,8 @@ def find_minima(rule_class: type[Optimizer]) -> str:
             sign = " Every rate made it larger: has the step the right sign?" if best > 1 else ""
             raise RuleError(
                 f"it does not find the minimum of {told} at any learning rate from {min(rates):g} to {max(rates):g}: "
-                f"after {DESCENT_STEPS} steps at least {best:.2g} times the first value was left, where {enough:g} "
-                f"is asked.{sign}"
+                f"in {DESCENT_STEPS} steps, {best:.2g} times the first value was left at best, where {enough:g} is "
+                f"asked.{sign}"
             )
     return f"of {', '.join(told for told, _ in KNOWN_MINIMA.values())}, each at a rate that suits"
 

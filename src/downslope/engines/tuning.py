@@ -72,8 +72,8 @@ def tuned(
     landscape, optimizer, start, steps
         As for `descend`.
     rates : iterable of float, optional
-        The learning rates to try. Left out: 8 a decade from 0.0001 to 100, then 14 more between the neighbours of the
-        best of them.
+        The learning rates to try. Left out: 8 a decade from 0.0001 to 100, then up to 14 more between the
+        neighbours of the best of them.
 
     Returns
     -------
@@ -100,8 +100,13 @@ def tuned(
         decades = round(math.log10(HIGHEST / LOWEST))
         grid = [LOWEST * 10 ** (k / A_DECADE) for k in range(decades * A_DECADE + 1)]
         paths = _at_rates(landscape, optimizer, [float(f"{rate:.4g}") for rate in grid], first, asked)
+        if not paths:
+            raise InputError(
+                f"rates must be given for a rule with no legal learning rate from {LOWEST:g} to {HIGHEST:g}"
+            )
         best = _best(paths, tolerance)
         beside = [float(f"{best * 10 ** (k / FINER / A_DECADE):.4g}") for k in range(1 - FINER, FINER)]
+        beside = [rate for rate in beside if LOWEST <= rate <= HIGHEST]
         paths |= _at_rates(landscape, optimizer, [rate for rate in beside if rate not in paths], first, asked)
     chosen = _best(paths, tolerance)
     paths = dict(sorted(paths.items()))

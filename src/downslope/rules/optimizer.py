@@ -198,9 +198,8 @@ class Optimizer:
         """
         schedule = self.values()["learning_rate"]
         if callable(schedule):
-            if not (
-                dataclasses.is_dataclass(schedule) and not isinstance(schedule, type) and hasattr(schedule, "base")
-            ):
+            known = dataclasses.is_dataclass(schedule) and not isinstance(schedule, type)
+            if not known or "base" not in {field.name for field in dataclasses.fields(schedule)}:
                 raise refuse("learning_rate", "a number, or a schedule with a base", schedule)
             return self.replace(learning_rate=dataclasses.replace(schedule, base=rate))
         return self.replace(learning_rate=rate)

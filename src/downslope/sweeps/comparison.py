@@ -117,6 +117,8 @@ def compare(
     executor = ThreadExecutor(threads)
     if on_progress is not None and not callable(on_progress):
         raise checks.refuse("on_progress", "a function of the comparison so far", on_progress)
+    if directory is not None and not isinstance(directory, (str, os.PathLike)):
+        raise checks.refuse("directory", "a path", directory)
     flags = tuned_flags(tune, len(job.optimizers))
     length = job.epochs if tune_epochs is None else checks.whole("tune_epochs", tune_epochs, at_least=1)
     tuning, compared = None, list(job.optimizers)

@@ -19,8 +19,8 @@ __all__ = ["LEVELS", "ComparisonJob", "code_text", "labelled", "level_above", "p
 
 # Round losses of which a run notes when it first reached them, so that one can be chosen when all runs are done, and
 # the epoch is still exact: from 9.9 million down to a millionth of a millionth, all of two digits and, below 5 of the
-# first digit, some between: 1.02, 1.04, …, 2, 2.05, …, 5, 5.1, …, 9.9.
-MANTISSAS = (*range(100, 200, 2), *range(200, 500, 5), *range(500, 1000, 10))
+# first digit, some between: 1.01, 1.02, …, 2, 2.05, …, 5, 5.1, …, 9.9.
+MANTISSAS = (*range(100, 200), *range(200, 500, 5), *range(500, 1000, 10))
 LEVELS = tuple(
     float(f"{digits // 100}.{digits % 100:02}e{power}") for power in range(6, -13, -1) for digits in MANTISSAS[::-1]
 )

@@ -300,8 +300,9 @@ class Comparison:
             return self.reach
         level = checks.real("reach", reach, checks.Interval(above=0))
         if level not in self._job.levels:
-            rule = "a round number, such as 0.25, or the one that compare was told"
-            raise checks.refuse("reach", rule, reach)
+            near = sorted(self._job.levels, key=lambda one: abs(one - level))[:2]
+            told = " or ".join(f"{one:g}" for one in sorted(near))
+            raise checks.refuse("reach", f"a round number, here {told}, or the one that compare was told", reach)
         return level
 
     def _measured_alike(self, quantity: str) -> bool:

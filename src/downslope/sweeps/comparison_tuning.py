@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["RATES", "Tuned", "Tuning", "tuned_flags", "tuned_rates"]
 
 RATES = "0.0001,0.0003,0.001,0.003,0.01,0.03,0.1,0.3,1,3,10"
-SEEDS = 3
+SEEDS_OF_TUNING = 3
 
 
 class Tuned(NamedTuple):
@@ -118,7 +118,7 @@ def _checked(optimizer: Optimizer, grid: Range) -> Range:
 
 def _others(seeds: Iterable[Any]) -> list[int]:
     taken = {0} if seeds == CHAPTER else set(seeds)  # batches and split of the chapter's seed are those of 0
-    return list(itertools.islice((seed for seed in itertools.count() if seed not in taken), SEEDS))
+    return list(itertools.islice((seed for seed in itertools.count() if seed not in taken), SEEDS_OF_TUNING))
 
 
 def _named(cells: polars.DataFrame, places: Sequence[tuple[int, float]]) -> polars.DataFrame:
