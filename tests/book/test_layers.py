@@ -164,3 +164,45 @@ def test_a_gradient_of_another_shape_is_one_sentence(part, rule):
         with pytest.raises(InputError) as caught:
             one.backward(wrong)
         assert str(caught.value) == f"dvalues must be {rule}. Received: shape {wrong.shape}"
+
+
+WRONG = [
+    ([[1.0, 2.0], [3.0]], "real numbers, as many in every row. Received: {0}=[[1.0, 2.0], [3.0]]"),
+    ("words", "real numbers. Received: {0}='words'"),
+    ([["a", "b", "c"]], "real numbers. Received: {0}=[['a', 'b', 'c']]"),
+    (None, "real numbers. Received: {0}=None"),
+    (np.ones((4, 3), complex), "real numbers. Received: {0} of type complex128"),
+    ([[None, 1.0, 2.0]], "real numbers, as many in every row. Received: {0}=[[None, 1.0, 2.0]]"),
+]
+
+
+@pytest.mark.parametrize(("value", "rule"), WRONG, ids=["ragged", "text", "texts", "none", "complex", "missing"])
+@pytest.mark.parametrize("part", ["Layer_Dense", "Activation_ReLU", "Activation_Softmax"])
+def test_what_is_no_array_of_numbers_is_one_sentence(part, value, rule):
+    one = getattr(book, part)(*((3, 3) if part == "Layer_Dense" else ()))
+    one.forward(some(4, 3))
+    for method, name in ((one.forward, "inputs"), (one.backward, "dvalues")):
+        with pytest.raises(InputError) as caught:
+            method(value)
+        assert str(caught.value) == f"{name} must be {rule.format(name)}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (
+            "weights",
+            [[1.0], [2.0, 3.0]],
+            "weights must be real numbers, as many in every row. Received: weights=[[1.0], ",
+        ),
+        ("weights", np.ones(3), "weights must be of shape (n_inputs, n_neurons). Received: shape (3,)"),
+        ("biases", None, "biases must be real numbers. Received: biases=None"),
+        ("biases", np.ones((1, 5)), "biases must be of shape (1, 2). Received: shape (1, 5)"),
+    ],
+)
+def test_parameters_that_a_script_assigned_are_checked(name, value, message):
+    one = book.Layer_Dense(3, 2)
+    setattr(one, name, value)
+    with pytest.raises(InputError) as caught:
+        one.forward(some(4, 3))
+    assert str(caught.value).startswith(message)

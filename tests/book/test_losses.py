@@ -116,3 +116,49 @@ def test_probabilities_of_another_shape_are_one_sentence():
             InputError, match=r"^y_pred must be of shape \(rows, classes\), at least 1 by 1\. Received: shape"
         ):
             book.Loss_CategoricalCrossentropy().forward(wrong, LABELS)
+
+
+@pytest.mark.parametrize("part", ["Loss_CategoricalCrossentropy", COMBINED])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([[0.5, 0.5], [1.0]], "real numbers, as many in every row. Received: "),
+        ("words", "real numbers. Received: "),
+        (None, "real numbers. Received: "),
+        (P + 1j, "real numbers. Received: "),
+    ],
+    ids=["ragged", "text", "none", "complex"],
+)
+def test_what_is_no_array_of_numbers_is_one_sentence(part, value, said):
+    one = getattr(book, part)()
+    first = "inputs" if part == COMBINED else "y_pred"
+    for call, name in (
+        (lambda: one.forward(value, LABELS), first),
+        (lambda: one.forward(P, value), "y_true"),
+        (lambda: one.backward(value, LABELS), "dvalues"),
+        (lambda: one.backward(P, value), "y_true"),
+    ):
+        with pytest.raises(InputError) as caught:
+            call()
+        assert str(caught.value).startswith(f"{name} must be {said}{name}")
+
+
+def test_rows_that_are_not_one_hot_count_as_in_the_chapter(plain):
+    """Shares count in the loss, and in the combined part's gradient only by their largest; docs/book.md says so."""
+    shares = np.array([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5], [0.0, 1.0, 0.0]])
+    seen = []
+    for classes in (plain, book):
+        alone, combined = classes.Loss_CategoricalCrossentropy(), getattr(classes, COMBINED)()
+        alone.backward(P, shares)
+        loss = combined.forward(np.log(P), shares)
+        combined.backward(combined.output, shares)
+        seen.append([alone.forward(P, shares), alone.dinputs, loss, combined.dinputs])
+    assert all(np.array_equal(theirs, ours) for theirs, ours in zip(*seen, strict=True))
+
+
+def test_a_row_of_zeros_has_an_infinite_loss_as_in_the_chapter(plain):
+    targets = np.array([[1, 0, 0], [0, 0, 0], [0, 1, 0]])
+    for classes in (plain, book):
+        with pytest.warns(RuntimeWarning, match="divide by zero"):
+            losses = classes.Loss_CategoricalCrossentropy().forward(P, targets)
+        assert np.isinf(losses).tolist() == [False, True, False]

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -118,4 +119,6 @@ def test_claims_say_how_often_they_hold():
         assert claim
         assert {book, ours} <= {"yes", "no"}
         for share in shares:
-            assert 0 <= int(share.split(" %")[0]) <= 100
+            whole, *interval = (int(digits) for digits in re.findall(r"\d+", share))
+            assert len(interval) == 2
+            assert all(0 <= one <= 100 for one in (whole, *interval))

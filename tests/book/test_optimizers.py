@@ -19,6 +19,12 @@ def layer(dtype=np.float64, **attributes):
     return SimpleNamespace(**{**made, **attributes})
 
 
+def frozen(*shape):
+    one = np.ones(shape)
+    one.flags.writeable = False
+    return one
+
+
 def steps(optimizer, one, count=5):
     for _ in range(count):
         optimizer.pre_update_params()
@@ -192,11 +198,19 @@ def test_layers_and_optimizers_are_copied_and_pickled(kind):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"weights": None}, "weights must be floating-point numbers. Received: weights of type object"),
+        ({"weights": None}, "weights must be floating-point numbers. Received: weights=None"),
+        (
+            {"weights": [[1], []]},
+            "weights must be floating-point numbers, as many in every row. Received: weights=[[1], []]",
+        ),
         ({"weights": np.ones((3, 4), int)}, "weights must be floating-point numbers. Received: weights of type int64"),
         ({"dweights": np.ones((4, 3))}, r"dweights must have the shape of weights, (3, 4). Received: shape (4, 3)"),
         ({"dbiases": np.ones(3)}, r"dbiases must have the shape of biases, (1, 4). Received: shape (3,)"),
-        ({"dbiases": "no"}, "dbiases must be numbers. Received: dbiases of type <U2"),
+        ({"dbiases": "no"}, "dbiases must be real numbers. Received: dbiases='no'"),
+        ({"dbiases": np.ones((1, 4), complex)}, "dbiases must be real numbers. Received: dbiases of type complex128"),
+        ({"dweights": [[1], []]}, "dweights must be real numbers, as many in every row. Received: dweights=[[1], []]"),
+        ({"weights": frozen(3)}, "weights must be an array that can be changed. Received: weights that are read-only"),
+        ({"biases": frozen(1, 4)}, "biases must be an array that can be changed. Received: biases that are read-only"),
         ({"weight_cache": np.ones(2)}, "weight_cache must have the shape of weights, (3, 4). Received: shape (2,)"),
     ],
 )  # fmt: skip
@@ -233,10 +247,41 @@ def test_a_setting_that_is_no_number_is_one_sentence(kind, value):
         optimizer.update_params(layer())
 
 
-def test_a_decay_below_zero_or_a_broken_count_is_one_sentence():
-    optimizer = book.Optimizer_SGD(decay=-0.1)
-    with pytest.raises(InputError, match=r"^decay must be at least 0\. Received: decay=-0\.1$"):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_decay_below_zero_runs_as_in_the_chapter(plain, kind):
+    rates = []
+    for classes in (plain, book):
+        optimizer = getattr(classes, kind)(decay=-0.3)
+        rates.append([])
+        for _ in range(8):
+            optimizer.pre_update_params()
+            rates[-1].append(optimizer.current_learning_rate)
+            optimizer.post_update_params()
+    assert rates[0] == rates[1]
+    assert rates[1][3] > rates[1][0] > 0 > rates[1][4]
+    same(*(steps(getattr(classes, kind)(learning_rate=0.01, decay=-0.3), layer(), 6) for classes in (plain, book)))
+
+
+def test_a_decay_that_divides_by_zero_is_one_sentence():
+    optimizer = book.Optimizer_SGD(decay=-0.5)
+    optimizer.iterations = 2
+    with pytest.raises(InputError) as caught:
         optimizer.pre_update_params()
+    rule = "decay must leave the learning rate finite: 1 + decay·iterations is 0"
+    assert str(caught.value) == f"{rule}. Received: decay=-0.5 at iterations=2"
+
+
+@pytest.mark.parametrize("cache", [frozen(3, 4), np.ones(4)], ids=["read-only", "one-row"])
+def test_a_cache_that_cannot_be_added_to_is_replaced(cache):
+    one, other = layer(weight_cache=cache), layer(weight_cache=np.ones((3, 4)))
+    for each in (one, other):
+        each.bias_cache = np.ones((1, 4))
+        book.Optimizer_Adagrad().update_params(each)
+    same(one, other)
+    assert cache.max() == 1.0
+
+
+def test_a_broken_count_is_one_sentence():
     optimizer = book.Optimizer_Adam(decay=0.1)
     optimizer.iterations = -1
     with pytest.raises(InputError, match=r"^iterations must be a whole number at least 0\. Received: iterations=-1$"):

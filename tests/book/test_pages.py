@@ -88,3 +88,19 @@ def test_a_page_of_nothing_is_a_page(tmp_path):
 def test_records_come_back_as_they_were_written():
     for one in MADE:
         assert Made.from_json(one.to_json()) == one
+
+
+def test_pictures_bring_their_size_so_that_the_page_does_not_move(tmp_path):
+    head = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (1600).to_bytes(4, "big") + (1240).to_bytes(4, "big")
+    (tmp_path / "fig10.19.png").write_bytes(head)
+    page = write_index(tmp_path, MADE).read_text(encoding="utf-8")
+    assert '<img src="fig10.19.png" alt="After training." width="1600" height="1240" loading="lazy">' in page
+    assert '<img src="fig10.19-spread.png" alt="Inside the spread." loading="lazy">' in page  # not there
+
+
+def test_a_caption_does_not_repeat_what_stands_above(tmp_path):
+    made = Made("fig10.02", "A function", "Five minima.", [], [File("a.png", "picture", "Five minima.")], None, 0.1)
+    page = write_index(tmp_path, [made]).read_text(encoding="utf-8")
+    assert page.count("<p>Five minima.</p>") == 1
+    assert "figcaption>Five" not in page
+    assert 'alt="Five minima."' in page

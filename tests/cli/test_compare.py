@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import downslope as ds
+from downslope.figures.style import percent
 from downslope.sweeps import compare
 
 SMALL = "compare spiral --samples 8 --layers 6 --epochs 20 --engine reference"
@@ -49,7 +50,7 @@ def test_optimizers_are_compared_printed_drawn_and_saved(command):
         assert row[0] == expected["label"]
         assert row[2] == f"{expected['loss_median']:.4g}"
         assert row[3] == f"{expected['loss_low']:.4g} – {expected['loss_high']:.4g}"
-        assert row[5:9] == ["–" if epochs is None else str(epochs), f"{expected['reached_share']:.0%}", "0%", "16"]
+        assert row[5:9] == ["–" if epochs is None else str(epochs), percent(expected["reached_share"]), "0 %", "16"]
     assert [row[1] for row in rows] == ["lr=0.5, momentum=0.9", "lr=0.05"]
 
 
@@ -119,7 +120,7 @@ def test_a_table_of_ones_own_with_a_rule_of_ones_own(command, wine_csv):
 def test_nothing_but_explosions(command):
     printed = command(f"{SMALL} --optimizer sgd:learning_rate=1e30 --seeds 2 --plot a.svg")
     assert printed.status == 0
-    assert printed.lines[1].split()[2:6] == ["–", "–", "–", "100%"]
+    assert printed.lines[1].split()[2:7] == ["–", "–", "–", "100", "%"]
     assert Path("a.svg").exists()
 
 
@@ -138,6 +139,10 @@ def test_an_interrupt_keeps_prints_and_draws_what_is_done(command):
     kept = pl.read_csv("r.csv")
     assert 0 < len(kept) < 200
     assert f"Stopped by Ctrl-C with {len(kept)} of 200 runs done: the same command continues." in err.splitlines()
+    both = kept["seed"].value_counts()["count"].eq(2).sum()
+    said = f"Compared: first {both} seed{'s' * (both != 1)} of 100, which every optimizer has finished."
+    assert (said if both else "No seed is done by every optimizer: the table has all runs.") in err.splitlines()
+    assert [row.split()[-2] for row in out.splitlines()[1:]] == [str(both)] * 2 or not both
     assert out.startswith("optimizer")
     assert Path("a.png").exists()
 
@@ -151,6 +156,15 @@ WRONG = [
     (f"{TWO} --seeds 0", "seeds must be a whole number at least 1"),
     (f"{TWO} --rates 0.1,1", r"--rates is for --tune\. Received: --rates 0.1,1"),
     (f"{TWO} --tune-epochs 5", r"--tune-epochs is for --tune\. Received: --tune-epochs 5"),
+    (f"{TWO} --seeds x", r'seeds must be a count, a list of whole numbers, or "chapter"'),
+    (f"{TWO} --threads 0", "threads must be a whole number at least 1 and at most 1024"),
+    ("--optimizer adam --tune --rates 0,1", r"learning_rate must be above 0"),
+    ("--optimizer adam --tune --rates 1,x", "rates"),
+    ("--optimizer adam --tune --tune-epochs 0", "tune_epochs must be a whole number at least 1"),
+    (f"{TWO} --out /proc/nowhere", r"--out /proc/nowhere could not be written: "),
+    (f"{TWO} --out /dev/null", r"out must be a directory, not a file\. Received: out='/dev/null'"),
+    (f"{TWO} --out /dev/null/x", r"out must be a directory, not a file"),
+    (f"{TWO} --save x.csv --curves ./x.csv", r"must name different files\. Received: --save x\.csv --curves \./x\.csv"),
     (f"{TWO} --plot a.gif", r"plot must be a file ending in \.png, \.svg or \.pdf"),
     (f"{TWO} --save a.xlsx", r"save must be a file ending in \.csv, \.tsv or \.parquet"),
     (f"{TWO} --learning-rate 3", "No such option.*--learning-rate"),
@@ -171,3 +185,23 @@ def test_the_table_that_is_read_is_not_written_over(command, wine_csv):
     assert printed.status == 2
     assert "is the data itself" in printed.err
     assert wine_csv.read_bytes() == before
+
+
+def test_nothing_to_tune_is_said(command):
+    printed = command(f"{SMALL} {TWO} --seeds 1 --tune")
+    assert printed.status == 0
+    said = "--tune has nothing to tune: every optimizer is given its learning rate."
+    assert printed.err.splitlines()[1] == said
+    assert said not in command(f"{SMALL} {TWO} --optimizer lion --seeds 1 --tune --rates 0.01 --tune-epochs 1").err
+
+
+def test_the_directory_of_another_comparison_is_named_as_it_was_typed(command):
+    assert command(f"{SMALL} {TWO} --seeds 2 --out kept").status == 0
+    printed = command(f"{SMALL} {TWO} --seeds 3 --out kept")
+    assert printed.status == 2
+    sentence = r"directory must be that of this comparison, with seeds=.* Received: kept, whose comparison has seeds="
+    assert re.search(sentence, printed.err), printed.err
+
+
+def test_help_names_the_seeds_that_are_taken(command):
+    assert "or chapter, which draws" in " ".join(command("compare --help").out.split())

@@ -128,6 +128,14 @@ REFUSED = [
     ("rosenbrock --optimizer sgd:momentum=2", "momentum must be at least 0 and below 1"),
     ("rosenbrock --steps 0", "steps must be a whole number at least 1"),
     ("rosenbrock --steps many", "steps must be a whole number"),
+    (
+        "rosenbrock --steps 1000000000",
+        "steps must be a whole number at least 1 and at most 1000000. Received: steps=1000",
+    ),
+    ("list --steps 5", "--steps must follow the name of a landscape: hills, .*Received: none"),
+    ("list --json", "--json must follow the name of a landscape"),
+    ("list --style dark", "--style must follow the name of a landscape"),
+    ("--start 1,2", "--start must follow the name of a landscape"),
     ("rosenbrock --start 1", r"start must be two numbers, as -1\.5,2\. Received: --start 1"),
     ("rosenbrock --start 1,x", "start must be two numbers"),
     ("rosenbrock --start 1,nan", "start must be two numbers"),
@@ -153,6 +161,49 @@ def test_wrong_input_is_one_sentence_and_writes_nothing(command, options, senten
     assert re.search(sentence, printed.err)
     assert printed.err.count("\n") == 1
     assert not list(Path().iterdir())
+
+
+def test_one_file_is_not_written_twice(command):
+    Path("paths.csv").symlink_to("both.png")
+    printed = command("descend bowl --optimizer sgd:learning_rate=1 --plot both.png --write paths.csv")
+    assert (printed.status, printed.out) == (2, "")
+    assert printed.err == "downslope: --plot and --write must name each file once. Received: both.png, paths.csv\n"
+    assert not Path("both.png").exists()
+
+
+@pytest.mark.parametrize(("ground", "dimensions"), [("rosenbrock", 2), ("hills", 1)])
+def test_equal_optimizers_are_numbered(command, monkeypatch, ground, dimensions):
+    """In the table, the JSON, the file, the legend: of the same settings nothing else tells them apart."""
+    legends = []
+
+    def keep(paths, *_, labels, **__):
+        legends.append(labels)
+
+    monkeypatch.setattr("downslope.figures.descent.descent_picture", keep)
+    monkeypatch.setattr("downslope.figures.descent_movie.descent_animation", keep)
+    line = f"descend {ground} --steps 5 --optimizer adam:learning_rate=0.1 --optimizer sgd:learning_rate=0.1"
+    twice = f"{line} --optimizer adam:learning_rate=0.1"
+    names = ["adam:learning_rate=0.1 (1)", "sgd:learning_rate=0.1", "adam:learning_rate=0.1 (2)"]
+    printed = command(f"{twice} --plot a.png --plot b.gif --write paths.csv")
+    assert [row.partition("  ")[0] for row in printed.lines[1:]] == names
+    assert pl.read_csv("paths.csv")["optimizer"].unique(maintain_order=True).to_list() == names
+    assert [json.loads(row)["optimizer"] for row in command(f"{twice} --json").lines] == names
+    told = (
+        ["Adam (1)", "SGD", "Adam (2)"]
+        if dimensions == 2
+        else ["Adam, learning rate 0.1 (1)", "SGD, learning rate 0.1", "Adam, learning rate 0.1 (2)"]
+    )
+    assert legends == [told, told]
+    assert command(f"{line} --plot a.png").status == 0
+    assert legends[2] is None
+
+
+def test_a_long_tuning_is_announced_before_it_starts(command, monkeypatch):
+    monkeypatch.setattr("downslope.cli.descend.LONG", 50)
+    said = command("descend bowl --optimizer sgd --steps 50").err.splitlines()
+    assert said[0] == "Tuning: sgd, 50 steps at every rate …"
+    assert said[1].startswith("Tuned: sgd learning_rate=1 ")
+    assert len(command("descend bowl --optimizer sgd --steps 49").err.splitlines()) == 1
 
 
 def test_mp4_without_ffmpeg_is_refused_before_any_work(command, monkeypatch):

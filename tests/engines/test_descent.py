@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from downslope.engines import descent as room
+from downslope.engines import tuning as tuning_module
 from downslope.engines.descent import descend, descents
 from downslope.engines.tuning import tuned
 from downslope.engines.update import apply_update, new_slots
@@ -226,11 +227,31 @@ class TestTuned:
 
     def test_the_rates_of_the_grid_and_finer_ones(self):
         _, tuning = tuned(ROSENBROCK, Adam(), steps=60)
-        assert len(tuning.rates) == 49 + 14
+        assert 49 + 14 < len(tuning.rates) <= 49 + 3 * 14
         assert (tuning.rates[0], tuning.rates[-1]) == (1e-4, 100.0)
         assert (np.diff(tuning.rates) > 0).all()
         place = tuning.rates.tolist().index(tuning.learning_rate)
         assert tuning.rates[place + 1] / tuning.rates[place] < 1.04
+
+    def test_finer_rates_beside_the_three_best_of_the_grid(self):
+        """On a ground of many valleys the best of the grid has no better neighbour, and the third best has."""
+        rastrigin = landscape("rastrigin")
+        found, tuning = tuned(rastrigin, Adam())
+        grid = [float(f"{1e-4 * 10 ** (k / 8):.4g}") for k in range(49)]
+        _, coarse = tuned(rastrigin, Adam(), rates=grid)
+        assert coarse.reached == (None,) * 49
+        assert descend(rastrigin, found).arrived < 150
+        assert abs(math.log10(found.learning_rate / coarse.learning_rate)) > 1 / 8
+        beside = [rate for rate in tuning.rates if 0 < abs(math.log10(rate / coarse.learning_rate)) < 1 / 8 - 1e-3]
+        assert len(beside) == 14
+
+    def test_the_rates_are_the_same_in_several_goes(self, monkeypatch):
+        together = tuned(ROSENBROCK, Adam(), steps=40)[1]
+        monkeypatch.setattr(tuning_module, "POINTS_AT_A_TIME", 5 * 41)
+        alone = tuned(ROSENBROCK, Adam(), steps=40)[1]
+        assert alone.rates.tolist() == together.rates.tolist()
+        assert alone.final_values.tolist() == together.final_values.tolist()
+        assert (alone.learning_rate, alone.reached) == (together.learning_rate, together.reached)
 
     @pytest.mark.parametrize("found", RULES.values(), ids=RULES)
     def test_no_rate_of_the_grid_is_better(self, found):
@@ -295,8 +316,9 @@ WRONG = [
     (BOWL, {"start": [1, 10**400]}, TWO + "[1, 1" + "0" * 72 + "..."),
     (HILLS, {"start": [1, 2]}, ONE + "[1, 2]"),
     (BOWL, {"start": [1e9, 0]}, "start must be within 1,000,000 widths of the limits of bowl. Received: start=[100"),
-    (BOWL, {"steps": -1}, "steps must be a whole number at least 0. Received: steps=-1"),
-    (BOWL, {"steps": 1.5}, "steps must be a whole number at least 0. Received: steps=1.5"),
+    (BOWL, {"steps": -1}, "steps must be a whole number at least 0 and at most 1000000. Received: steps=-1"),
+    (BOWL, {"steps": 1.5}, "steps must be a whole number at least 0 and at most 1000000. Received: steps=1.5"),
+    (BOWL, {"steps": 10**9}, "steps must be a whole number at least 0 and at most 1000000. Received: steps=1000000000"),
     (BOWL, {"optimizer": "sgd"}, "optimizer must be an optimizer such as SGD(0.1). Received: optimizer='sgd'"),
     (BOWL, {"optimizer": SGD}, "optimizer must be an optimizer such as SGD(0.1). Received: optimizer=<class"),
     ("bowl", {}, "landscape must be a Landscape such as landscape('rosenbrock'). Received: landscape='bowl'"),

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 
 import downslope as ds
-from downslope.figures.comparison import comparison_picture
-from downslope.figures.comparison_panels import apart
+from downslope.figures.comparison import _lines, comparison_picture
+from downslope.figures.page import apart
 from downslope.sweeps import compare
 
 TINY = {"network": ds.MLP([2, 6, 3]), "data": ds.data.spiral(samples=8), "epochs": 30, "seeds": 3, "threads": 2}
@@ -25,6 +25,7 @@ CASES = {
     "all exploded": {"optimizers": [ds.SGD(1e30)]},
     "to nothing": {"optimizers": [ds.Adam(0.3), ds.SGD(0.1)], "network": ds.MLP([13, 32, 3]),
                    "data": ds.data.wine(), "epochs": 150},
+    "all exploded late": {"optimizers": [ds.SGD(1e6), ds.SGD(1e30)]},
     "regression": {"optimizers": [ds.SGD(0.1), ds.Adam(0.01), ds.SGD(3.0)], "network": ds.MLP([1, 8, 1]),
                    "data": ds.data.sine(), "batch_size": 16, "validation": 0.2},
     "many seeds": {"optimizers": [ds.SGD(0.5), ds.Adam(0.05)], "seeds": 80},
@@ -125,6 +126,43 @@ def test_a_line_ends_where_half_of_its_runs_have_ended():
     assert line.get_xdata().tolist() == [0, 1, 2]
     [cross] = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert cross.get_xdata().tolist() == [2]
+
+
+def test_where_all_explode_lines_end_with_a_cross_on_the_axis_of_all_epochs(made):
+    found = made("all exploded")
+    curves = {name: found.curves(name) for name in ("loss", "accuracy")}
+    for axes in comparison_picture(found.table(), found.frame(), curves, epochs=30).axes[:3:2]:
+        assert axes.get_xlim() == (0, 30)
+        [line] = [line for line in axes.lines if line.get_marker() == "x"]
+        assert line.get_xdata().tolist() == [found.curves()["epoch"].max()] == [0]
+    with pytest.raises(ds.InputError, match="epochs must be a whole number"):
+        comparison_picture(found.table(), found.frame(), curves, epochs=1.5)
+
+
+def test_a_line_ends_where_its_median_has_exploded(made):
+    found = made("all exploded late")
+    late = found.frame().filter(pl.col("label") == found.labels[0])
+    assert late["outcome"].to_list() == ["exploded"] * 3
+    assert late["epochs"].to_list() == [30] * 3  # its numbers stayed finite
+    loss, _, accuracy, *_ = found.plot().axes
+    assert max(max(line.get_xdata()) for axes in (loss, accuracy) for line in axes.lines) < 5
+    for axes in (loss, accuracy):
+        assert sum(line.get_marker() == "x" for line in axes.lines) == 2
+    assert loss.get_ylim()[0] == 0
+    assert loss.get_ylim()[1] > 1.5 * found.frame()["first_loss"].max()
+
+
+def test_optimizers_that_lost_half_of_their_runs_rank_behind_the_others(made):
+    table = made("more than eight").table()
+    place = pl.int_range(pl.len())
+    lucky = pl.when(place == 3)
+    table = table.with_columns(
+        lucky.then(1).otherwise(pl.col("finished")).alias("finished"),
+        lucky.then(0.001).otherwise(pl.col("loss_median")).alias("loss_median"),
+    )
+    by_label = {line.label: line for line in _lines(table, 8)}
+    worst = by_label[table["label"][3]]
+    assert (worst.rank, worst.colour) == (len(table) - 1, None)
 
 
 @pytest.mark.parametrize(

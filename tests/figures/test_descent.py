@@ -13,8 +13,9 @@ import downslope as ds
 from downslope.engines.descent import descend
 from downslope.errors import InputError
 from downslope.figures.descent import descent_picture, landscape_picture, rates_picture
-from downslope.figures.descent_panels import apart
+from downslope.figures.descent_panels import draw_gap_axes
 from downslope.figures.descent_words import arrival, left_at, outcome, settings_of, step_colours
+from downslope.figures.page import Box, Page
 from downslope.figures.style import STYLES
 from downslope.landscapes import LANDSCAPES, Landscape, landscape
 
@@ -157,7 +158,7 @@ def test_a_path_on_a_map_is_the_descents_and_gaps_are_those_of_its_values():
         ("rates", ["learning rate 0.6 · exploded", "learning rate 0.13", "value, SGD, momentum 0.7"]),
         ("one rate", ["SGD, learning rate 0.1"]),
         ("hills alone", ["lowest point", "local minimum"]),
-        ("rastrigin alone", ["local minima", "minimum, value 0"]),
+        ("rastrigin alone", ["known local minima", "minimum, value 0"]),
     ],
 )  # fmt: skip
 def test_the_picture_says(name, expected, texts):
@@ -181,10 +182,35 @@ def test_names_stand_at_the_ends_of_their_lines():
         assert abs(named[name] - height) < 8  # pixels
 
 
-def test_baselines_are_moved_apart_as_little_as_needed():
-    assert apart([1.0, 2.0, 3.0], 0.5, 9.0) == [1.0, 2.0, 3.0]
-    assert apart([1.0, 1.0, 1.0], 0.5, 9.0) == [1.0, 1.5, 2.0]
-    assert apart([1.0, 9.0, 9.0], 0.5, 9.0) == [1.0, 8.5, 9.0]
+def test_names_of_lines_that_end_together_lie_around_their_end():
+    figure = rates_picture([bumpy(rate, 0.7) for rate in (0.13, 0.1301, 0.1302)], labels=["a", "b", "c"])
+    end = figure.axes[0].transData.transform((0, figure.axes[0].lines[1].get_ydata()[-1]))[1]
+    named = [text for text in figure.texts if text.get_text() in "abc"]
+    heights = sorted(figure.transFigure.transform((0, text.get_position()[1]))[1] for text in named)
+    assert np.diff(heights) == pytest.approx([18, 18], abs=0.1)
+    assert abs(heights[0] - end) < 36 + 8  # not all below it, nor all above
+
+
+@pytest.mark.parametrize("dimensions", [1, 2])
+def test_descents_that_start_at_the_minimum_are_told_in_words(dimensions, texts):
+    path = on("bowl", ds.SGD(0.1), start=(1.0, -1.0))[0] if dimensions == 2 else parabola(0.1, 5, [0.0])
+    page = Page(8.0, 4.0, STYLES["light"])
+    axes, _ = draw_gap_axes(page, Box(1.0, 1.0, 3.0, 2.0), 0.8, [path])
+    said = [text.get_text() for text in texts(page.figure)]
+    assert any("at the minimum" in line for line in said)
+    assert not any("log scale" in line or "edge" in line or "e−" in line for line in said)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["0"]
+
+
+def test_what_lies_below_the_drawn_gaps_is_told(texts):
+    path = parabola(0.25, 60)  # the gap falls by the factor 4 a step: below 1e-12 of the first from step 20 on
+    page = Page(8.0, 4.0, STYLES["light"])
+    _, floor = draw_gap_axes(page, Box(1.0, 1.0, 3.0, 2.0), 0.8, [path])
+    assert floor == pytest.approx(1.5**2 * 1e-12)
+    assert any("2.2e−12" in text.get_text() for text in texts(page.figure))
+    page = Page(8.0, 4.0, STYLES["light"])
+    draw_gap_axes(page, Box(1.0, 1.0, 3.0, 2.0), 0.8, [parabola(0.25, 10)])
+    assert "log scale" in [text.get_text() for text in texts(page.figure)]
 
 
 def test_words_of_the_end_follow_the_path():
@@ -255,3 +281,12 @@ def test_the_names_of_a_paths_ends_stay_in_the_frame(start, texts):
     assert {text.get_text() for text in placed} == {"start", "step 3"}
     ends = [text.get_window_extent() for text in placed]
     assert all(frame.x0 <= end.x0 and end.x1 <= frame.x1 and frame.y0 <= end.y0 and end.y1 <= frame.y1 for end in ends)
+
+
+def test_a_cut_of_the_scale_is_said_beside_its_heading(texts):
+    at_once = descend(landscape("bowl"), ds.SGD(1.0), steps=5)  # the first step lands on the minimum
+    figure = descent_picture(at_once)
+    (note,) = [text for text in texts(figure) if text.get_text().startswith("log, from ")]
+    assert note.get_window_extent(figure.canvas.get_renderer()).x1 <= 7.74 * figure.dpi
+    slow = descent_picture(descend(landscape("bowl"), ds.SGD(0.1), steps=5))
+    assert "log scale" in [text.get_text() for text in texts(slow)]

@@ -58,6 +58,13 @@ def test_a_gif_holds_every_frame_for_its_time(tmp_path):
     assert times == [170, 160, 2000]  # the hundredth nearest to the sum, so that rounding does not add up
 
 
+def test_a_gif_loses_no_time_of_long_frames(tmp_path):
+    given = [frame._replace(seconds=seconds) for frame, seconds in zip(frames(3), (0.025, 655.35, 1.0), strict=True)]
+    write_movies(tmp_path / "a.gif", given, title="a")
+    _, times = decoded(tmp_path / "a.gif")
+    assert times == [20, 655350, 1010]
+
+
 def test_a_gif_writes_only_what_changed_and_frames_that_rest(tmp_path):
     noise = np.random.default_rng(0).integers(0, 200, (200, 200, 1)).astype(np.uint8).repeat(3, axis=2)
     other = noise.copy()
@@ -194,6 +201,7 @@ def test_wrong_paths_are_refused_in_a_sentence(tmp_path, monkeypatch, paths, wor
         ([*frames(1), *frames(1, 61)], "frames must have one size"),
         ([Frame(np.zeros((4, 4)), 1.0, "")], "pixels must be uint8"),
         ([frames(1)[0]._replace(seconds=0.0)], "seconds must be above 0"),
+        ([frames(1)[0]._replace(seconds=655.4)], r"at most 655\.35\. Received: seconds=655\.4"),
     ],
 )
 def test_wrong_frames_are_refused_in_a_sentence(tmp_path, given, words):

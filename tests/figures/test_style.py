@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from downslope.figures.style import STYLES, number, printable, shortened, text_width
+from downslope.figures.style import STYLES, number, percent, printable, shortened, text_width
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,12 @@ def test_numbers_are_short(value, text):
     assert number(value) == text
 
 
+def test_what_is_not_quite_all_does_not_look_like_it():
+    assert [percent(share) for share in (0, 0.001, 0.5, 0.99, 255 / 256, 0.999, 1)] == [
+        "0 %", "< 1 %", "50 %", "99 %", "> 99 %", "> 99 %", "100 %",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["a", "setosa", "a long name " * 20, "$x^2$", "漢字 and\nmore", ""])
 @pytest.mark.parametrize("inches", [0.3, 1.0])
 def test_shortened_texts_fit(text, inches):
@@ -47,3 +53,23 @@ def test_characters_the_font_lacks_become_squares():
 def test_64_classes_differ_in_colour_or_marker(style):
     assert len(set(style.classes)) == 8
     assert len({(style.class_colour(label), style.class_marker(label)) for label in range(64)}) == 64
+
+
+def contrast(colour, page):
+    from matplotlib.colors import to_rgb
+
+    def luminance(name):
+        light = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(name)]
+        return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
+
+    low, high = sorted((luminance(colour), luminance(page)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_texts_are_readable_in_every_class_colour(style):
+    for label in range(8):
+        ink = style.class_ink(label)
+        assert contrast(ink, style.background) >= 4.5, (label, ink)
+        if contrast(style.class_colour(label), style.background) >= 4.5:
+            assert ink == style.class_colour(label)

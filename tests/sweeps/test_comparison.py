@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import downslope as ds
-from downslope.sweeps import compare
+from downslope.sweeps import Comparison, compare
 from downslope.sweeps.comparison_job import LEVELS, labelled, level_above, plan_comparison
 
 TINY = {"network": ds.MLP([2, 6, 3]), "data": ds.data.spiral(samples=6), "engine": "reference"}
@@ -240,8 +240,14 @@ def test_a_directory_keeps_what_is_done_and_the_same_call_goes_on(tmp_path):
     columns = pl.exclude("seconds")
     assert again.frame().select(columns).equals(whole.frame().select(columns))
     assert again.curves().equals(whole.curves())
-    with pytest.raises(ds.InputError, match=r"directory must be that of this sweep, with epochs=13"):
+    with pytest.raises(ds.InputError, match=r"this comparison, with epochs=13\. Received: .*/a, whose comparison has"):
         compared(directory=tmp_path / "a", seeds=2, epochs=13)
+    with pytest.raises(ds.InputError) as caught:
+        compared([ds.SGD(0.5)] * 3, directory=tmp_path / "a", seeds=2)
+    assert "must be that of this comparison, with optimizers=" in str(caught.value)
+    assert f"{tmp_path / 'a'}, whose comparison has optimizers=" in str(caught.value)
+    with pytest.raises(ds.InputError, match=r"comparison, with tuning epochs=5\. Received: .*/a, whose tuning has"):
+        compared(directory=tmp_path / "a", tune=True, rates=[0.01, 0.1], seeds=2, tune_epochs=5)
 
 
 def test_an_interrupt_keeps_what_is_done(tmp_path):
@@ -261,7 +267,8 @@ def test_an_interrupt_keeps_what_is_done(tmp_path):
     part = latest[0]
     assert 0 < part.finished < part.planned == 120
     assert len(part.frame()) == part.finished
-    assert sum(part.table()["runs"]) == part.finished
+    whole_seeds = part.frame()["seed"].value_counts().filter(pl.col("count") == 3)["seed"].sort().to_list()
+    assert list(part.seeds) == whole_seeds
     part.plot()
     done = []
     whole = compared(on_progress=lambda found: done.append(found.finished), **changes)
@@ -330,3 +337,74 @@ def test_what_cannot_be_asked_for(found, tmp_path):
         found.curves("acuracy")
     with pytest.raises(ds.InputError, match=r"path must be a file ending in \.csv, \.tsv or \.parquet"):
         found.write(tmp_path / "runs.xlsx")
+
+
+class Stopped:
+    """A comparison's result of which only some runs are done: the first so many of every optimizer, by the seeds."""
+
+    def __init__(self, whole, done):
+        self._whole, self._done = whole._result, done
+        self.finished = len(self.runs())
+
+    def _kept(self, rows, seeds=4):
+        places = [place * seeds + seed for place, mine in enumerate(self._done) for seed in mine]
+        return rows.filter(pl.col("run").is_in(places))
+
+    def runs(self):
+        return self._kept(self._whole.runs())
+
+    def histories(self):
+        return self._kept(self._whole.histories())
+
+
+@pytest.fixture(scope="module")
+def four_seeds():
+    return compared([ds.SGD(0.5, momentum=0.9), ds.Adam(0.05), ds.SGD(1e30)], seeds=[3, 5, 7, 9], every=1)
+
+
+def stopped(whole, *done):
+    return Comparison(whole._job, Stopped(whole, done), whole.labels, None, None)
+
+
+def test_a_stopped_comparison_compares_the_seeds_that_all_have_done(four_seeds):
+    """What one optimizer had besides would be compared with nothing; an exploded run is a run that is done."""
+    part = stopped(four_seeds, [0, 1, 2, 3], [0, 1], [0, 1, 2])
+    equal = compared(list(four_seeds.optimizers), seeds=[3, 5], every=1)
+    assert part.seeds == (3, 5)
+    assert part.table().drop("seconds").equals(equal.table().drop("seconds"))
+    assert part.curves().equals(equal.curves())
+    assert part.reach == equal.reach
+    assert len(part.frame()) == part.finished == 9
+    assert part.seeds_in_words() == "first 2 seeds of 4"
+    assert "first 2 seeds of 4" in part.notes()
+    assert "first" not in " ".join(four_seeds.notes())
+    assert four_seeds.seeds == (3, 5, 7, 9)
+
+
+def test_a_stopped_comparisons_picture_is_of_the_same_seeds(four_seeds, monkeypatch):
+    drawn = {}
+
+    def keep(table, runs, curves, path, **more):
+        drawn.update(more, table=table, runs=runs, curves=curves)
+
+    monkeypatch.setattr("downslope.figures.comparison.comparison_picture", keep)
+    stopped(four_seeds, [0, 1, 2, 3], [0, 1], [0, 1, 2]).plot()
+    assert drawn["table"]["runs"].to_list() == [2, 2, 2]
+    assert sorted(set(drawn["runs"]["seed"])) == [3, 5]
+    assert drawn["curves"]["loss"]["runs"].max() == 2
+    assert "first 2 seeds of 4" in drawn["subtitle"]
+
+
+@pytest.mark.parametrize(
+    ("done", "seeds", "words"),
+    [
+        (([0, 1, 2], [0, 2], [0, 2, 3]), (3, 7), "2 seeds of 4"),
+        (([0], [0], [0, 1]), (3,), "first 1 seed of 4"),
+        (([0, 1], [0], []), (), "none of 4 seeds done by all"),
+    ],
+)
+def test_the_seeds_that_are_compared_in_words(four_seeds, done, seeds, words):
+    part = stopped(four_seeds, *done)
+    assert (part.seeds, part.seeds_in_words()) == (seeds, words)
+    assert part.table()["runs"].to_list() == [len(seeds) or len(one) for one in done]
+    part.plot()

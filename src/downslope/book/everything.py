@@ -109,6 +109,7 @@ class _Children:
                 stderr=subprocess.PIPE,
                 text=True,
                 start_new_session=True,
+                env={"OPENBLAS_NUM_THREADS": "1", **os.environ},  # the processes share the cores already
             )
             self._running.add(child)
         with child:

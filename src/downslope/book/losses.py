@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from downslope.book.layers import Activation_Softmax, misfit
+from downslope.book.layers import Activation_Softmax, misfit, numbers
 from downslope.errors import InputError
 from downslope.network.parts import Array
 
@@ -36,7 +36,8 @@ class Loss:
 class Loss_CategoricalCrossentropy(Loss):
     """Categorical cross-entropy of probabilities p: −ln Σ y·p of each row, with p clipped to [1e-7, 1 − 1e-7].
 
-    Targets are labels 0 … classes − 1 of shape (rows,), or one-hot rows of shape (rows, classes).
+    Targets are labels 0 … classes − 1 of shape (rows,), or one-hot rows of shape (rows, classes). Rows that are not
+    one-hot pass, as in the chapter: shares y of several classes count as such, and a row of zeros has an infinite loss.
     """
 
     def forward(self, y_pred: Any, y_true: Any) -> Array:
@@ -96,7 +97,10 @@ class Activation_Softmax_Loss_CategoricalCrossentropy:
         return self.loss.calculate(self.output, y_true)
 
     def backward(self, dvalues: Any, y_true: Any) -> None:
-        """Set `dinputs` = (p − y) / rows from the probabilities p = `dvalues` and labels or one-hot rows."""
+        """Set `dinputs` = (p − y) / rows from the probabilities p = `dvalues` and labels or one-hot rows.
+
+        Of a row that is not one-hot the largest entry is the label, as in the chapter; `forward` takes it as it is.
+        """
         probabilities, targets = _aligned("dvalues", dvalues, y_true)
         labels = targets if targets.ndim == 1 else np.argmax(targets, axis=1)
         difference = probabilities.copy()
@@ -106,7 +110,7 @@ class Activation_Softmax_Loss_CategoricalCrossentropy:
 
 def _aligned(name: str, probabilities: Any, y_true: Any) -> tuple[Array, Array]:
     """Return both as arrays that fit together, or raise InputError."""
-    values, targets = np.asarray(probabilities), np.asarray(y_true)
+    values, targets = numbers(name, probabilities), numbers("y_true", y_true, "fiub")
     if values.ndim != 2 or not values.size:
         raise misfit(name, "of shape (rows, classes), at least 1 by 1", values)
     rows, classes = values.shape

@@ -186,7 +186,7 @@ def _training(entry: Entry, folder: Path | None, movies: tuple[str, ...], style:
     title = f"Figure {entry.number}: {entry.title}" if entry.number else entry.title
     name = f"{entry.key}.png"
     training_picture(run, folder / name, style=style, title=title)
-    yield File(name, "picture", "The network after training.")
+    yield File(name, "picture", "The network after training, one update after the last row.")
     if entry.printed is not None:
         name = f"{entry.key}-spread.png"
         spread_picture(entry.printed, folder / name, style=style)
@@ -298,11 +298,9 @@ def _schedule(entry: Entry, folder: Path | None, movies: tuple[str, ...], style:
     from downslope.figures import schedule_picture
 
     for name, steps, schedules in (("decay", DECAY_STEPS + 1, {"decay 0.1": first}), ("decay-long", EPOCHS, decays)):
-        about = f"The rate of {steps:,} steps."
-        schedule_picture(
-            schedules, folder / f"{name}.png", steps=steps, style=style, title=f"Learning rate 1, {entry.title.lower()}"
-        )
-        yield File(f"{name}.png", "picture", about)
+        path = folder / f"{name}.png"
+        schedule_picture(schedules, path, steps=steps, style=style, title="A learning rate of 1 that decays")
+        yield File(path.name, "picture", f"The rate of {steps:,} steps.")
 
 
 def _claims(entry: Entry, folder: Path | None, movies: tuple[str, ...], style: Style, faithful: bool) -> Found:
@@ -329,8 +327,10 @@ def _claims(entry: Entry, folder: Path | None, movies: tuple[str, ...], style: S
 
 
 def _share(row: Mapping[str, Any], kind: str) -> str:
-    share, low, high = (100 * row[f"{kind}_{field}"] for field in ("share", "low", "high"))
-    return f"{share:.0f} % ({low:.0f}–{high:.0f})"
+    from downslope.figures.style import percent
+
+    share, low, high = (percent(row[f"{kind}_{field}"]) for field in ("share", "low", "high"))
+    return f"{share} ({low.removesuffix(' %')} – {high.removesuffix(' %')})"
 
 
 def _movies(paths: Sequence[Path], about: str) -> Found:

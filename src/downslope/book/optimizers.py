@@ -14,11 +14,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from downslope import checks, rules
+from downslope.book.layers import numbers
 from downslope.engines.update import apply_update
 from downslope.errors import InputError
 from downslope.network.parts import Array
 from downslope.rules import Optimizer
-from downslope.schedules import InverseTime
 
 __all__ = ["Optimizer_Adagrad", "Optimizer_Adam", "Optimizer_RMSprop", "Optimizer_SGD"]
 
@@ -67,8 +67,12 @@ class _Updates:
     def pre_update_params(self) -> None:
         """Set `current_learning_rate` = learning_rate / (1 + decay·iterations); with a decay of 0 it stays as it is."""
         if self.decay:
-            share = InverseTime(1.0, decay=self.decay)(self._done())
-            self.current_learning_rate = checks.real("learning_rate", self.learning_rate) * share
+            # As `InverseTime` computes it, which takes no decay below 0; the chapter's rate then rises.
+            divisor = 1.0 + checks.real("decay", self.decay) * self._done()
+            if not divisor:
+                rule = "decay must leave the learning rate finite: 1 + decay·iterations is 0"
+                raise InputError(f"{rule}. Received: decay={self.decay!r} at iterations={self.iterations}")
+            self.current_learning_rate = checks.real("learning_rate", self.learning_rate) * (1.0 / divisor)
 
     def update_params(self, layer: Any) -> None:
         """Update the weights and biases of a layer, in place, by one step.
@@ -81,7 +85,8 @@ class _Updates:
         Raises
         ------
         InputError
-            If one of the four is missing, no number, or does not fit; or a setting is no finite number.
+            If one of the four is missing, no number, or does not fit; if weights or biases are read-only; or a setting
+            is no finite number.
         """
         rule = self._current_rule()
         slots = {slot: self._slots[slot] for slot in rule.slots_in_use()}
@@ -138,7 +143,9 @@ class _Pair:
 
     def __init__(self, layer: Any, name: str, prefix: str) -> None:
         self.layer, self.name, self.prefix = layer, name, prefix
-        parameter = self._numbers(name, "f")
+        parameter = self._numbers(name, "f", "floating-point numbers")
+        if not parameter.flags.writeable and isinstance(getattr(layer, name), np.ndarray):
+            raise InputError(f"{name} must be an array that can be changed. Received: {name} that are read-only")
         self.shape, self.size = parameter.shape, parameter.size
         self.arrays = [parameter, self._fitting("d" + name)]
 
@@ -154,25 +161,22 @@ class _Pair:
         """Set an attribute of the layer: `into` the array that is there, as `+=` does, or as a new array."""
         values = elements.reshape(self.shape)
         there = getattr(self.layer, name) if into else None
-        if isinstance(there, np.ndarray):
+        if isinstance(there, np.ndarray) and there.flags.writeable and there.shape == self.shape:
             there[...] = values
             values = there
         setattr(self.layer, name, values)
 
-    def _numbers(self, name: str, kinds: str) -> Array:
+    def _numbers(self, name: str, kinds: str = "fiu", rule: str = "real numbers") -> Array:
         try:
-            values = np.asarray(getattr(self.layer, name))
+            values = getattr(self.layer, name)
         except AttributeError:
-            rule = f"layer must have {name}{', set by backward' if name.startswith('d') else ''}, to be updated"
-            raise InputError(f"{rule}. Received: {type(self.layer).__name__} without it") from None
-        if values.dtype.kind not in kinds:
-            wanted = "floating-point numbers" if kinds == "f" else "numbers"
-            raise InputError(f"{name} must be {wanted}. Received: {name} of type {values.dtype}")
-        return values
+            wanted = f"layer must have {name}{', set by backward' if name.startswith('d') else ''}, to be updated"
+            raise InputError(f"{wanted}. Received: {type(self.layer).__name__} without it") from None
+        return numbers(name, values, kinds, rule)
 
     def _fitting(self, name: str) -> Array:
         """Return a gradient or slot in the parameter's shape; a row of biases' gradients may lack its first axis."""
-        values = self._numbers(name, "fiu")
+        values = self._numbers(name)
         if values.shape == self.shape:
             return values
         try:
@@ -193,7 +197,7 @@ class Optimizer_SGD(_Updates):
     learning_rate : float, default 1
         lr at the first step.
     decay : float, default 0
-        At least 0: lr at iteration k is learning_rate / (1 + decay·k).
+        lr at iteration k is learning_rate / (1 + decay·k); below 0 it rises.
     momentum : float, default 0
         Share of the last step kept in the next.
 
@@ -225,7 +229,7 @@ class Optimizer_Adagrad(_Updates):
     learning_rate : float, default 1
         lr at the first step.
     decay : float, default 0
-        At least 0: lr at iteration k is learning_rate / (1 + decay·k).
+        lr at iteration k is learning_rate / (1 + decay·k); below 0 it rises.
     epsilon : float, default 1e-7
         Added to the denominator.
 
@@ -258,7 +262,7 @@ class Optimizer_RMSprop(_Updates):
     learning_rate : float, default 0.001
         lr at the first step.
     decay : float, default 0
-        At least 0: lr at iteration k is learning_rate / (1 + decay·k).
+        lr at iteration k is learning_rate / (1 + decay·k); below 0 it rises.
     epsilon : float, default 1e-7
         Added to the denominator.
     rho : float, default 0.9
@@ -297,7 +301,7 @@ class Optimizer_Adam(_Updates):
     learning_rate : float, default 0.001
         lr at the first step.
     decay : float, default 0
-        At least 0: lr at iteration k is learning_rate / (1 + decay·k).
+        lr at iteration k is learning_rate / (1 + decay·k); below 0 it rises.
     epsilon : float, default 1e-7
         Added to the denominator.
     beta_1, beta_2 : float, defaults 0.9 and 0.999

@@ -25,17 +25,17 @@ def write_index(folder: Path, made: Sequence[Made], style: Literal["light", "dar
     """Write `index.html` into a folder, about what was made there; return its path."""
     path = folder / "index.html"
     with written_whole(path) as temporary:
-        temporary.write_text(_page(made, style), encoding="utf-8")
+        temporary.write_text(_page(folder, made, style), encoding="utf-8")
     return path
 
 
-def _page(made: Sequence[Made], style: Literal["light", "dark"]) -> str:
+def _page(folder: Path, made: Sequence[Made], style: Literal["light", "dark"]) -> str:
     colours = " ".join(f"--{name}: {colour};" for name, colour in COLOURS[style].items())
     css = f":root {{ color-scheme: {style}; {colours} }}\n{_packaged('index.css')}"
     numbered = [one for one in made if _number(one)]
     named = [one for one in made if not _number(one)]
     links = "".join(_links(group) for group in (numbered, named) if group)
-    sections = "\n".join(_section(one) for one in made)
+    sections = "\n".join(_section(folder, one) for one in made)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -81,17 +81,17 @@ def _links(group: Sequence[Made]) -> str:
     return f"<ol>{''.join(items)}</ol>"
 
 
-def _section(made: Made) -> str:
+def _section(folder: Path, made: Made) -> str:
     number = _number(made)
     head = f"<small>{number}</small>" if number else ""
     parts = [f"<h2>{head}{html.escape(made.title)}</h2>", f"<p>{html.escape(made.about)}</p>"]
     if not made.complete:
         parts.append('<p class="muted">Stopped before all of it was made.</p>')
     pictures = [file for file in made.files if file.role == "picture"]
-    parts += [_figure(file) for file in pictures[:1]]
+    parts += [_figure(folder, file, made.about) for file in pictures[:1]]
     parts.append(_moving(made))
     parts += [_table(table) for table in made.tables]
-    parts += [_figure(file) for file in pictures[1:]]
+    parts += [_figure(folder, file, made.about) for file in pictures[1:]]
     if made.script is not None:
         text = html.escape(made.script)
         parts.append(f"<details><summary>The script, in the chapter's style</summary><pre>{text}</pre></details>")
@@ -99,13 +99,27 @@ def _section(made: Made) -> str:
     return f'<section id="{made.key}">\n' + "\n".join(part for part in parts if part) + "\n</section>"
 
 
-def _figure(file: File) -> str:
+def _figure(folder: Path, file: File, said: str) -> str:
+    """Return a picture with its caption, but for one that says what already stands above."""
     about = html.escape(file.about)
     name = html.escape(file.name, quote=True)
+    caption = "" if file.about == said else f"<figcaption>{about}</figcaption>"
     return (
-        f'<figure><a href="{name}"><img src="{name}" alt="{about}" loading="lazy"></a>'
-        f"<figcaption>{about}</figcaption></figure>"
+        f'<figure><a href="{name}"><img src="{name}" alt="{about}"{_size(folder / file.name)} loading="lazy"></a>'
+        f"{caption}</figure>"
     )
+
+
+def _size(picture: Path) -> str:
+    """Return a PNG's width and height as attributes, so that the page does not move while pictures load."""
+    try:
+        with picture.open("rb") as stream:
+            head = stream.read(24)
+    except OSError:
+        return ""
+    if len(head) < 24 or head[:8] != b"\x89PNG\r\n\x1a\n":
+        return ""
+    return f' width="{int.from_bytes(head[16:20], "big")}" height="{int.from_bytes(head[20:24], "big")}"'
 
 
 def _moving(made: Made) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
+from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.output import counted, print_columns, say, tell
 from downslope.cli.problem import (
@@ -26,18 +28,24 @@ from downslope.errors import InputError
 from downslope.files import TABLES, place
 
 if TYPE_CHECKING:
-    from downslope.sweeps import Comparison
+    from downslope.sweeps import Comparison, Range
     from downslope.sweeps.comparison_job import ComparisonJob
 
 __all__ = ["command"]
 
 COMPARISON = "Comparison"
-SEEDS, SEEDS_OF_TUNING = 16, 3
+SEEDS = 16
 
 
 @click.command("compare", cls=SectionedCommand)
 @click.argument("source")
-@option(COMPARISON, "--seeds", metavar="N", help="How many seeds, from 0; or which, as 3,5,8.  [default: 16]")
+@option(
+    COMPARISON,
+    "--seeds",
+    metavar="N",
+    help="How many seeds, from 0; or which, as 3,5,8; or chapter, which draws weights as the book's chapter does.  "
+    "[default: 16]",
+)
 @option(
     COMPARISON,
     "--reach",
@@ -104,7 +112,8 @@ def command(
     The seeds draw weights, batches, dropout and split; the data stay the same. Printed are, for each optimizer, the
     median of the final loss over the seeds with the quartiles, the median accuracy or R², the epoch by which half of
     its runs had reached a loss, the share of runs that did, and the share that exploded: stopped at a number that is
-    not finite, or ended with more than twice the loss it began with. Ctrl-C keeps, prints and draws what is done.
+    not finite, or ended with more than twice the loss it began with. Ctrl-C keeps what is done, and prints
+    and draws the seeds that every optimizer has finished.
 
     \b
     downslope compare spiral --optimizer sgd:momentum=0.9 --optimizer adam --seeds 16 --plot compare.png
@@ -132,7 +141,10 @@ def command(
     job = plan_comparison(**described)
     flags = [tune and "learning_rate" not in names for names in given]
     tried = parse_range(RATES if rates is None else rates, "rates")
+    _check(job, flags, tried, tune_epochs, threads, out)
     _say_what_is_planned(job, len(tried), flags)
+    if tune and not any(flags):
+        tell("--tune has nothing to tune: every optimizer is given its learning rate.")
     latest: list[Comparison] = []
 
     def watch(comparison: Comparison) -> None:
@@ -169,7 +181,37 @@ def _outputs(plot: str | None, save: str | None, curves: str | None, style: Any)
         writers.append((place("save", save, TABLES), lambda found, path: found.write(path)))
     if curves is not None:
         writers.append((place("curves", curves, TABLES), lambda found, path: found.write(path, "curves")))
+    if len({path.resolve() for path, _ in writers}) < len(writers):
+        given = {"--plot": plot, "--save": save, "--curves": curves}
+        told = " ".join(f"{name} {file}" for name, file in given.items() if file is not None)
+        raise InputError(f"--plot, --save and --curves must name different files. Received: {told}")
     return writers
+
+
+def _check(
+    job: ComparisonJob, flags: list[bool], tried: Range, tune_epochs: Any, threads: Any, out: str | None
+) -> None:
+    """Refuse what `compare` would, before anything is announced."""
+    from downslope.sweeps.comparison_tuning import checked_rates
+    from downslope.sweeps.executors import ThreadExecutor
+
+    ThreadExecutor(threads)
+    if tune_epochs is not None:
+        checks.whole("tune_epochs", tune_epochs, at_least=1)
+    for optimizer, flag in zip(job.optimizers, flags, strict=True):
+        if flag:
+            checked_rates(optimizer, tried)
+    if out is None:
+        return
+    path = Path(out)
+    nearest = next((one for one in (path, *path.parents) if one.exists()), Path())
+    if not out or not nearest.is_dir():
+        raise checks.refuse("out", "a directory, not a file", out)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise InputError(f"--out {out} could not be written: {error.strerror or error}") from error
 
 
 def _say_what_is_planned(job: ComparisonJob, rates: int, flags: list[bool]) -> None:
@@ -179,6 +221,8 @@ def _say_what_is_planned(job: ComparisonJob, rates: int, flags: list[bool]) -> N
     )
     tell(f"{job.data.name}: {whole}.")
     if any(flags):
+        from downslope.sweeps.comparison_tuning import SEEDS_OF_TUNING
+
         tell(f"First the learning rates of {sum(flags)}: {rates} for each × {counted(SEEDS_OF_TUNING, 'seed')}.")
 
 
@@ -202,6 +246,10 @@ def _stopped(latest: list[Comparison], outputs: list[Writer], out: str | None, *
         return
     found = latest[0]
     tell(f"Stopped by Ctrl-C with {found.finished:,} of {counted(found.planned, 'run')} done{again}.")
+    if found.seeds:
+        tell(f"Compared: {found.seeds_in_words()}, which every optimizer has finished.")
+    else:
+        tell("No seed is done by every optimizer: the table has all runs.")
     _finish(found, outputs, out, as_json=as_json)
 
 
@@ -230,7 +278,14 @@ def _print_json(found: Comparison, out: str | None) -> None:
         say(json.dumps(row, allow_nan=False))
     chosen = found.tuning.chosen if found.tuning is not None else [None] * len(found.labels)
     tuned = {label: one.learning_rate for label, one in zip(found.labels, chosen, strict=True) if one is not None}
-    whole = {"runs": found.finished, "planned": found.planned, "reach": found.reach, "tuned": tuned, "directory": out}
+    whole = {
+        "runs": found.finished,
+        "planned": found.planned,
+        "seeds": len(found.seeds),
+        "reach": found.reach,
+        "tuned": tuned,
+        "directory": out,
+    }
     say(json.dumps({"final": whole}, allow_nan=False))
 
 
@@ -262,4 +317,6 @@ def _short(value: float | None) -> str:
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0%}"
+    from downslope.figures.style import percent
+
+    return "–" if value is None else percent(value)

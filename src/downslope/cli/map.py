@@ -271,11 +271,11 @@ def _ranked(cells: polars.DataFrame, quantity: str) -> polars.DataFrame:
     import polars as pl
 
     from downslope.figures.map_cells import higher_is_better
+    from downslope.sweeps.result import sound
 
     median = pl.col(f"{quantity}_median")
     order = -median if higher_is_better(quantity) else median
-    unsound = 2 * (pl.col("exploded") + pl.col("failed")) >= pl.col("runs")
-    return cells.sort([median.is_null(), unsound, order], maintain_order=True)
+    return cells.sort([median.is_null(), ~sound(), order], maintain_order=True)
 
 
 def _print_table(rows: polars.DataFrame, settings: list[str], quantities: list[str]) -> None:

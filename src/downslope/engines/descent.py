@@ -17,12 +17,13 @@ from downslope.errors import DownslopeError
 from downslope.landscapes import Landscape
 from downslope.rules import Optimizer
 
-__all__ = ["ARRIVED", "Descent", "arrived_within", "descend", "descents", "first_point"]
+__all__ = ["ARRIVED", "MOST_STEPS", "Descent", "arrived_within", "descend", "descents", "first_point"]
 
 # A point so many times as far out as the picture is wide is one that exploded.
 FAR = 1e6
 # What is left of the first value's height above the minimum where a descent counts as arrived.
 ARRIVED = 1e-3
+MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ def descend(landscape: Landscape, optimizer: Optimizer, *, start: ArrayLike | No
     start : sequence of float, optional
         The first point; left out, the landscape's own.
     steps : int
-        How many steps to make; it ends earlier only where it explodes.
+        How many steps to make, at most 1,000,000; it ends earlier only where it explodes.
 
     Returns
     -------
@@ -113,7 +114,7 @@ def descend(landscape: Landscape, optimizer: Optimizer, *, start: ArrayLike | No
     ------
     InputError
         If the start is not one finite number for each variable or lies where an explosion would end, if `steps` is
-        negative, or if a schedule gives a value that is not legal.
+        negative or above 1,000,000, or if a schedule gives a value that is not legal.
     RuleError
         If the rule's own code fails.
 
@@ -184,7 +185,7 @@ def first_point(
         raise checks.refuse("start", f"{numbers} of {landscape.name}, and finite", given)
     if not _inside(landscape, point) or not math.isfinite(landscape.value(point)):
         raise checks.refuse("start", f"within {FAR:,.0f} widths of the limits of {landscape.name}", given)
-    return point, checks.whole("steps", steps, at_least=0)
+    return point, checks.whole("steps", steps, at_least=0, at_most=MOST_STEPS)
 
 
 def _inside(landscape: Landscape, points: FloatArray) -> NDArray[np.bool_]:

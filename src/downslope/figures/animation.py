@@ -52,10 +52,11 @@ def training_animation(
     Which epochs are shown: each frame is 1, 2, 3, … epochs after the one before, growing by a fifth of the epochs
     done, until the frames that are left can be spaced evenly, see `epochs_shown`.
 
-    It is calm: six frames a second, and no field of colour changes its luminance by more than 0.033 a frame, so that
-    there are at most two opposing changes a second, one flash (WCAG 2.2, criterion 2.3.1,
-    allows three). Regions, squares and shades so take a second or two to follow a sudden change, and the last frame
-    waits for them; numbers, points and curves are at once as they are.
+    It is calm: six frames a second, and no field of colour changes its luminance by more than 0.033 a frame, 0.042 with
+    the rounding to bytes, so that there are at most two opposing changes a second, one flash (WCAG 2.2, criterion
+    2.3.1, allows three). Regions, squares, shades and the rows on their principal axes so take a few seconds at most to
+    follow a sudden change, and the last frame waits for them; numbers, curves and other points are at once as they
+    are.
 
     Parameters
     ----------

@@ -2,7 +2,8 @@
 
 A flash is a pair of opposing changes in relative luminance of 10 % or more of the largest, the darker below 0.80, over
 a quarter of any 10° of the field of view; more than three of them within a second may trigger seizures.
-Source: Web Content Accessibility Guidelines 2.2, criterion 2.3.1 and "general flash and red flash thresholds".
+Source: Web Content Accessibility Guidelines 2.2, criterion 2.3.1 and "general flash and red flash thresholds". Its red
+flash, between saturated red and another colour, is not measured here.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ __all__ = ["CALM_SECONDS", "FLASH_AREA", "Calm", "luminance", "opposing_changes"
 CALM_SECONDS = 1 / 6  # a frame of a calm animation
 FLASH_AREA = 341 * 256 // 4  # pixels: a quarter of 10° on a screen of 1024 × 768
 FLASH_CHANGE, DARKER_BELOW = 0.10, 0.80
-# A calm frame changes luminance by at most this: then an opposing change takes about four frames. So there are two in
-# a second of six frames, one flash, and four where a player shows twelve, two flashes; three are allowed.
+# A calm frame changes luminance by at most this, and rounding to bytes may add 0.009 to any one change: then an
+# opposing change takes three frames or more. So there are at most two in a second of six frames, one flash, and four
+# where a player shows twelve, two flashes; three are allowed.
 LARGEST_CHANGE = 0.033
 SHARE = 0.6  # of the difference shown at once where it is small: so colours settle rather than jump
 WEIGHTS = np.array([0.2126, 0.7152, 0.0722])
@@ -49,8 +51,9 @@ def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 class Calm:
     """A field of colours that follows what is due, never changing luminance fast: for `Detail.blend`.
 
-    Each call is a frame. The luminance of a place changes by at most `LARGEST_CHANGE` in it, so whatever is due, the
-    field cannot flash. Each field needs one of its own; the first call shows what is due.
+    Each call is a frame. The luminance of a place changes by at most `LARGEST_CHANGE` in it, before it is rounded to
+    bytes, 0.042 after: so whatever is due, the field cannot flash. Each field needs one of its own; the first call
+    shows what is due.
     """
 
     def __init__(self) -> None:
@@ -75,8 +78,10 @@ def opposing_changes(frames: Iterable[NDArray[np.uint8]], seconds: float, area: 
     """Return the most opposing changes of luminance over a large area within any second; two of them are a flash.
 
     A place changes where its luminance has moved by at least 0.10 from its last turning point, the darker end being
-    below 0.80. A frame counts where more than `area` places change in one direction in it, and the last frame that
-    counted did so for the other direction. The places need not lie together: that is stricter than the source.
+    below 0.80; the change counts where it opposes the place's own one before, or is its first. A frame counts where
+    such places take up more than `area` together: brightening and darkening ones, as flashes that occur at the same
+    time have their areas combined. The places need not lie together, and those of one frame need not be those of the
+    next: that is stricter than the source. Red flashes are not measured.
 
     Parameters
     ----------
@@ -88,7 +93,7 @@ def opposing_changes(frames: Iterable[NDArray[np.uint8]], seconds: float, area: 
     """
     turning: NDArray[np.float64] | None = None
     direction = np.zeros(1)
-    counted: list[tuple[int, int]] = []
+    counted: list[int] = []
     for place, frame in enumerate(frames):
         now = luminance(frame)
         if turning is None:
@@ -98,12 +103,10 @@ def opposing_changes(frames: Iterable[NDArray[np.uint8]], seconds: float, area: 
         turning = np.where((direction > 0) & (now > turning) | (direction < 0) & (now < turning), now, turning)
         moved = now - turning
         turned = (np.abs(moved) >= FLASH_CHANGE - 1e-9) & (np.minimum(now, turning) < DARKER_BELOW)
-        for sign in (1, -1):
-            which = turned & (np.sign(moved) == sign) & (direction != sign)
-            if np.count_nonzero(which) > area and (not counted or counted[-1][1] != sign):
-                counted.append((place, sign))
+        if np.count_nonzero(turned & (np.sign(moved) != direction)) > area:
+            counted.append(place)
         direction = np.where(turned, np.sign(moved), direction).astype(np.int8)
         turning = np.where(turned, now, turning)
-    within = round(1 / seconds)
-    places = np.array([place for place, _ in counted])
+    within = max(1, round(1 / seconds))
+    places = np.array(counted)
     return max((int(np.count_nonzero((places >= start) & (places < start + within))) for start in places), default=0)

@@ -15,6 +15,7 @@ from downslope.figures.comparison_panels import (
     draw_bands,
     draw_names,
     draw_rows,
+    ended_at,
 )
 from downslope.figures.drawing import PICTURES, drawing, save
 from downslope.figures.page import Box, Page
@@ -44,17 +45,20 @@ def comparison_picture(
     title: str | None = None,
     subtitle: str | None = None,
     planned: int | None = None,
+    epochs: int | None = None,
 ) -> Figure:
     """Draw several optimizers side by side.
 
     Above, loss and accuracy or R² over the epochs: the median over seeds as a line, the middle half of the seeds as a
     band, and 5 to 95 % of them as a lighter one, where there are several. A line ends with a cross where half of the
-    optimizer's runs have ended early. Below, a row for each optimizer: a dot for every run's final loss, the median as
-    a stroke, and in numbers the medians, the epoch by which half of its runs had reached a loss with the share of
-    those that did, and the share that exploded.
+    optimizer's runs have ended early, and that of one that lost most of its runs where the median loss has exploded:
+    is above twice the first from there on. Below, a row for each optimizer: a dot for every run's final loss, the
+    median as a stroke, and in numbers the medians, the epoch by which half of its runs had reached a loss with the
+    share of those that did, and the share that exploded.
 
-    Of more than eight optimizers the eight with the lowest median loss have colours and names at their lines; the
-    others are thin grey lines without bands. Of more than 24 the best 24 have rows.
+    Of more than eight optimizers the best eight have colours and names at their lines; the others are thin grey lines
+    without bands. Of more than 24 the best 24 have rows. Best is the lowest median loss among those of whose runs more
+    than half finished; the others come after them.
 
     Parameters
     ----------
@@ -70,6 +74,8 @@ def comparison_picture(
         What is compared; and a line below with what else a reader must know.
     planned : int, optional
         How many runs the comparison has in all; left out, all of them are done.
+    epochs : int, optional
+        How many epochs a run has; left out, as many as the longest curve.
 
     Returns
     -------
@@ -86,6 +92,8 @@ def comparison_picture(
             raise checks.refuse(name, "a text", text)
     if planned is not None:
         checks.whole("planned", planned)
+    if epochs is not None:
+        checks.whole("epochs", epochs)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     score = next((name for name in ("accuracy", "r2") if name in curves), None)
@@ -96,7 +104,7 @@ def comparison_picture(
     lines = _lines(table, MOST_COLOURS)
     with drawing():
         page = _page(lines, table, runs, curves, score, len(runs) if planned is None else planned, style=colours,
-                     title=title or "Optimizers side by side", subtitle=subtitle)  # fmt: skip
+                     title=title or "Optimizers side by side", subtitle=subtitle, epochs=epochs or 0)  # fmt: skip
         if file is not None:
             save(page.figure, file)
     return page.figure
@@ -113,6 +121,7 @@ def _page(
     style: Style,
     title: str,
     subtitle: str | None,
+    epochs: int,
 ) -> Page:
     baseline = 1.02 if subtitle is None else 1.2
     lines = _told_apart(lines)
@@ -132,9 +141,11 @@ def _page(
     if subtitle is not None:
         page.text(LEFT, 0.91, shortened(subtitle, RIGHT - LEFT, SMALL), SMALL, colour=style.muted)
     first = float(runs["first_loss"].max() or 0.0)  # type: ignore[arg-type]  # a number
-    ends = draw_bands(page, left, baseline, lines, curves["loss"], "loss", first)
+    lost = table.filter(2 * table["finished"] < table["runs"])["label"].to_list()
+    ended = ended_at(curves["loss"], lost, first)
+    ends = draw_bands(page, left, baseline, lines, curves["loss"], "loss", first, last=epochs, ended=ended)
     draw_names(page, left, lines, ends, names)
-    draw_bands(page, right, baseline, lines, curves[score], score)
+    draw_bands(page, right, baseline, lines, curves[score], score, last=epochs, ended=ended)
     draw_rows(page, rows, rows_at, listed, table, runs, score)
     for at, note in enumerate(notes):
         line = shortened(note, RIGHT - LEFT, SMALL)
@@ -144,8 +155,8 @@ def _page(
 
 def _lines(table: polars.DataFrame, most: int) -> list[Line]:
     """Return how each optimizer is drawn: in a colour of its own, or in grey behind the best."""
-    losses = table["loss_median"].to_list()
-    ranked = sorted(range(len(losses)), key=lambda at: (losses[at] is None, losses[at] or 0.0))
+    losses, lost = table["loss_median"].to_list(), (~_sound(table)).to_list()
+    ranked = sorted(range(len(losses)), key=lambda at: (losses[at] is None, lost[at], losses[at] or 0.0))
     ranks = {at: rank for rank, at in enumerate(ranked)}
     coloured = sorted(ranked[:most])  # colours follow the order they were given
     return [
@@ -172,9 +183,14 @@ def _best_first(lines: Sequence[Line]) -> list[Line]:
     return sorted(lines, key=lambda line: line.rank)
 
 
+def _sound(table: polars.DataFrame) -> polars.Series:
+    """Return of which optimizers more than half of the runs finished; the others' medians are those of the lucky."""
+    return 2 * table["finished"] > table["runs"]
+
+
 def _best(table: polars.DataFrame) -> str:
     """Return the best optimizer in words: its median loss, the middle half, and what it was."""
-    sound = table.filter(2 * table["finished"] > table["runs"]).drop_nulls("loss_median").sort("loss_median")
+    sound = table.filter(_sound(table)).drop_nulls("loss_median").sort("loss_median")
     if not len(sound):
         return "Every optimizer lost half of its runs or more."
     row = sound.row(0, named=True)
@@ -206,9 +222,10 @@ def _key(lines: Sequence[Line], runs: polars.DataFrame, listed: int) -> list[str
     if len(lost):
         told.append("Exploded: a number was not finite, or the final loss is above twice the first. Such runs count in "
                     "the curves until they end,")  # fmt: skip
-        told.append("and have no dot. A line ends with × where half of its runs have ended early.")
+        told.append("and have no dot. A line ends with × where half of its runs have ended or exploded.")
     grey = sum(line.colour is None for line in lines)
     if grey:
         more = f"; {len(lines) - listed} more have no row" if listed < len(lines) else ""
-        told.append(f"Grey: {grey} optimizers whose median loss is above those of the eight in colour{more}.")
+        told.append(f"Grey: {grey} optimizers with a higher median loss than the eight in colour, or too few runs that "
+                    f"finished{more}.")  # fmt: skip
     return told

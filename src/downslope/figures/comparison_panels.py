@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.figures.curves import LOWEST_R2, SCORES
-from downslope.figures.page import Box, Page, tick_texts
+from downslope.figures.page import Box, Page, apart, tick_texts
 from downslope.figures.scales import (
     limits_of,
     linear_axis,
@@ -19,13 +20,13 @@ from downslope.figures.scales import (
     spans_more_than,
     steps_between,
 )
-from downslope.figures.style import SMALL, Style, number, shortened
+from downslope.figures.style import SMALL, Style, number, percent, shortened
 
 if TYPE_CHECKING:
     import polars
     from matplotlib.axes import Axes
 
-__all__ = ["HEADER", "ROW", "Line", "draw_bands", "draw_names", "draw_rows"]
+__all__ = ["HEADER", "ROW", "Line", "draw_bands", "draw_names", "draw_rows", "ended_at"]
 
 HEADER, ROW = 0.1, 0.25  # above the first row; each row
 NAME_HEIGHT = 0.135
@@ -34,6 +35,8 @@ NAMES, STRIP_GAP = 1.76, 0.16
 MOST_LARGE_DOTS = 64
 GOLDEN = (math.sqrt(5) - 1) / 2
 HIGHEST = 1.5  # times the highest first loss: what lies beyond is cut
+NARROW = 0.1  # of the highest first loss: where explosions leave less than that, the axis goes from 0 to the cut
+TWICE = 2.0  # the first loss: a final loss above it is an explosion
 LOWEST = 1e-8  # times the highest loss: on a log scale what lies below, as 0, stands at the edge
 
 
@@ -80,17 +83,23 @@ def draw_bands(
     curves: polars.DataFrame,
     quantity: str,
     first: float = math.inf,
+    *,
+    last: int = 0,
+    ended: Mapping[str, float] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Draw medians and bands under a heading; return where each line ends, in shares of the panel's height.
 
-    `first` is the highest loss before any update: the panel shows little beyond it.
+    `first` is the highest loss before any update: the panel shows little beyond it. The axis goes to epoch `last`, or
+    to the end of the longest curve where that is later. Each label in `ended` has its line end at that epoch at the
+    latest, and with a cross.
     """
     style = page.style
-    found = {line.label: _curve(curves, line.label) for line in lines}
+    found = {line.label: _curve(curves, line.label, ended.get(line.label, math.inf)) for line in lines}
     drawn = {label: curve for label, curve in found.items() if curve is not None}
     axes = page.axes(box, "epoch", "")
     notes = _vertical_axis(axes, quantity, list(drawn.values()), first)
-    last = max((int(curve.epochs[-1]) for curve in drawn.values()), default=1) or 1
+    longest = max((int(curve.epochs[-1]) for curve in drawn.values()), default=1)
+    last = max(last, longest) or 1
     axes.set_xlim(0, last)
     ticks = [tick for tick in steps_between(0, last) if tick == int(tick)]
     tick_texts(axes.xaxis, ticks, [f"{tick:,.0f}" for tick in ticks])
@@ -100,7 +109,7 @@ def draw_bands(
     for line in sorted(lines, key=lambda one: (one.colour is not None, -one.rank)):  # the best on top
         curve = drawn.get(line.label)
         if curve is not None:
-            _draw_curve(axes, curve, line, style, last)
+            _draw_curve(axes, curve, line, style, early=curve.epochs[-1] < longest or line.label in ended)
             end = float(np.clip(curve.median[-1], *axes.get_ylim()))
             if math.isfinite(end):
                 place = axes.transAxes.inverted().transform(axes.transData.transform((0, end)))[1]
@@ -108,13 +117,28 @@ def draw_bands(
     return ends
 
 
-def _curve(curves: polars.DataFrame, label: str) -> _Curve | None:
-    """Return an optimizer's curve as far as at least half of its runs go; None where it has no value."""
+def ended_at(losses: polars.DataFrame, labels: Sequence[str], first: float) -> dict[str, float]:
+    """Return by which epoch the lines of optimizers that lost most of their runs must have ended.
+
+    That is the first one from which on the median loss is above twice the highest first one, `first`: what comes after
+    is part of the explosion. Infinity where there is none, as where a number was not finite before.
+    """
+    found = {}
+    for label in labels:
+        mine = losses.filter(losses["label"] == label)
+        sound = np.flatnonzero(mine["median"].to_numpy() <= TWICE * first)
+        after = int(sound[-1]) + 1 if len(sound) else 0
+        found[label] = float(mine["epoch"][after]) if after < len(mine) else math.inf
+    return found
+
+
+def _curve(curves: polars.DataFrame, label: str, until: float) -> _Curve | None:
+    """Return an optimizer's curve as far as at least half of its runs go, and to an epoch; None where it is empty."""
     mine = curves.filter(curves["label"] == label)
     if not len(mine):
         return None
     half = 0.5 * float(mine["runs"].max() or 0)  # type: ignore[arg-type]  # a number
-    values = mine.filter(mine["runs"] >= half)
+    values = mine.filter((mine["runs"] >= half) & (mine["epoch"] <= until))
     columns = {name: values[name].to_numpy().astype(np.float64) for name in ("p5", "p25", "median", "p75", "p95")}
     if not np.isfinite(columns["median"]).any():
         return None
@@ -126,7 +150,7 @@ def _curve(curves: polars.DataFrame, label: str) -> _Curve | None:
     )
 
 
-def _draw_curve(axes: Axes, curve: _Curve, line: Line, style: Style, last: int) -> None:
+def _draw_curve(axes: Axes, curve: _Curve, line: Line, style: Style, *, early: bool) -> None:
     colour, front = line.paint(style), line.colour is not None
     bottom, top = axes.get_ylim()
     least = bottom if axes.get_yscale() == "log" else -math.inf  # where 0 is drawn
@@ -136,7 +160,6 @@ def _draw_curve(axes: Axes, curve: _Curve, line: Line, style: Style, last: int) 
             axes.fill_between(curve.epochs, *ends, color=colour, alpha=strength, linewidth=0)
     median = np.maximum(curve.median, least)
     axes.plot(curve.epochs, median, color=colour, linewidth=1.3 if front else 0.7, solid_capstyle="butt")
-    early = curve.epochs[-1] < last
     if early or len(curve.epochs) == 1:
         place = np.clip(median[-1:], bottom, top)
         axes.plot(
@@ -161,6 +184,9 @@ def _vertical_axis(axes: Axes, quantity: str, curves: Sequence[_Curve], first: f
         return [f"cut at {number(LOWEST_R2)}"] if inner.min() < LOWEST_R2 else []
     shown = inner[inner <= HIGHEST * first]
     shown = shown if len(shown) else np.array([0.0, first])
+    little = shown.max() < inner.max() or all(len(one.epochs) == 1 for one in curves)  # as where everything exploded
+    if little and float(shown.max() - shown.min()) < NARROW * first < math.inf:
+        shown = np.append(shown, [0.0, HIGHEST * first])
     cut = [f"cut at {number(float(shown.max()), 2)}"] if shown.max() < inner.max() else []
     positive = shown[shown > LOWEST * shown.max()]
     log = spans_more_than(positive, 1.0)
@@ -196,25 +222,6 @@ def draw_names(page: Page, box: Box, lines: Sequence[Line], ends: Mapping[str, f
     for line, end, name in zip(chosen, wanted, apart(wanted, NAME_HEIGHT, box.top, box.bottom), strict=True):
         axes.plot([0.03, 0.09, 0.16], [end, name, name], color=line.paint(page.style), linewidth=1.3, clip_on=False)
         page.text(box.right + 0.2, name + 0.035, shortened(line.name, width - 0.2, SMALL), SMALL)
-
-
-def apart(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
-    """Return places for ascending wishes, at least so far apart and as near to them as they can be in [low, high]."""
-    groups: list[list[float]] = []  # of places that touch: the first wish's, how many, the sum of their shifted wishes
-    for wish in wanted:
-        groups.append([wish, 1, wish])
-        while len(groups) > 1 and groups[-1][0] < groups[-2][0] + least * groups[-2][1]:
-            _, count, total = groups.pop()
-            before = groups[-1]
-            before[2] += total - count * before[1] * least
-            before[1] += count
-            before[0] = before[2] / before[1]
-    found = [first + least * place for first, count, _ in groups for place in range(int(count))]
-    for place in range(len(found)):  # first away from the lower end, then from the upper
-        found[place] = max(found[place], low + least * place)
-    for place in reversed(range(len(found))):
-        found[place] = min(found[place], high - least * (len(found) - 1 - place))
-    return found
 
 
 def draw_rows(
@@ -308,11 +315,11 @@ def _numbers(row: Mapping[str, Any], score: str) -> list[str]:
     if row["reach"] is None or share is None:
         told.append("")
     elif row["reached_median"] is None:
-        told.append(f"{share:.0%} of runs" if share else "never")
+        told.append(f"{percent(share)} of runs" if share else "never")
     else:
-        part = "" if share == 1 else f" ({share:.0%})"
+        part = "" if share == 1 else f" ({percent(share)})"
         told.append(f"{row['reached_median']:,}{part}")
-    told.append("—" if exploded is None else f"{exploded:.0%}" if exploded else "0")
+    told.append("—" if exploded is None else percent(exploded) if exploded else "0")
     return [text.replace("-", "−") for text in told]
 
 

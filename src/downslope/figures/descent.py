@@ -11,7 +11,6 @@ from downslope import checks
 from downslope.engines.descent import Descent
 from downslope.figures.curves import thinned
 from downslope.figures.descent_panels import (
-    apart,
     draw_gap_axes,
     draw_gaps,
     draw_ground_key,
@@ -31,7 +30,7 @@ from downslope.figures.descent_words import (
 )  # fmt: skip
 from downslope.figures.drawing import PICTURES, drawing, save
 from downslope.figures.landscape import Label, draw_contours, draw_curve, place_labels
-from downslope.figures.page import Box, Page
+from downslope.figures.page import Box, Page, apart
 from downslope.figures.scales import linear_axis
 from downslope.figures.style import HEADING, SMALL, TEXT, TITLE, Style, number, shortened, styled, text_width
 from downslope.files import place
@@ -221,8 +220,7 @@ def _draw_map(descents: Sequence[Descent], style: Style, title: str | None, labe
     page.heading(MAP.left, TOP, "Paths", [(f"darker is lower{', levels by factors' if log else ''}", style.muted)])
     for index, descent in enumerate(descents):
         draw_path(axes, descent, style, None if alone else index)
-    page.heading(GAPS.left, TOP, "Value − minimum", [("log scale", style.muted)])
-    side, floor = draw_gap_axes(page, GAPS, descents)
+    side, floor = draw_gap_axes(page, GAPS, TOP, descents)
     draw_gaps(side, floor, descents, style)
     draw_ground_key(page, LEFT, MAP.bottom + 0.56, landscape)
     if alone:
@@ -268,7 +266,7 @@ def _draw_values(descents: Sequence[Descent], style: Style, title: str | None, n
             axes.plot([last], values[-1:], marker, color=colour, markersize=4.8, clip_on=False, zorder=4)
         ends.append((box.bottom - height * box.height, index, name, colour, marker))
     ends.sort()
-    baselines = apart([end[0] + 0.035 for end in ends], LINE, box.bottom + 0.035)
+    baselines = apart([end[0] + 0.035 for end in ends], LINE, box.top + 0.035, box.bottom + 0.035)
     side = page.bare_axes(Box(box.right, box.top, room, box.height))
     side.set(xlim=(0, room), ylim=(box.bottom, box.top))
     for baseline, (end, _, name, colour, marker) in zip(baselines, ends, strict=True):

@@ -133,10 +133,10 @@ class Scene:
         if flat:
             axes = draw_curve(page, ground, landscape)
         else:
-            axes, _ = draw_contours(page, ground, landscape)
-            page.heading(ground.left, TOP - 0.12, "Paths", [("darker is lower", style.muted)])
-        page.heading(side.left, side.top - 0.12, "Value − minimum", [("log scale", style.muted)])
-        graph, floor = draw_gap_axes(page, side, descents)
+            axes, log = draw_contours(page, ground, landscape)
+            told = f"darker is lower{', levels by factors' if log else ''}"
+            page.heading(ground.left, TOP - 0.12, "Paths", [(told, style.muted)])
+        graph, floor = draw_gap_axes(page, side, side.top - 0.12, descents)
         draw_ground_key(page, LEFT, key, landscape)
         if alone:
             draw_step_key(page, RIGHT, key, descents)

@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from downslope.landscapes import Landscape
 
 __all__ = [
-    "ROW", "apart",
-    "ball_edge", "colours_of_steps", "draw_gap_axes", "draw_gaps", "draw_ground_key", "draw_path", "draw_slide",
+    "ROW", "ball_edge", "colours_of_steps", "draw_gap_axes", "draw_gaps", "draw_ground_key", "draw_path", "draw_slide",
     "draw_step_key", "draw_table", "step_axis", "table_height",
 ]  # fmt: skip
 
@@ -115,16 +114,24 @@ def step_axis(axes: Axes, steps: int, most: int = 4) -> None:
     tick_texts(axes.xaxis, ticks, [f"{tick:,.0f}" for tick in ticks])
 
 
-def draw_gap_axes(page: Page, box: Box, descents: Sequence[Descent]) -> tuple[Axes, float]:
-    """Return axes for the gap to the minimum against steps, by factors, and the lowest gap drawn."""
+def draw_gap_axes(page: Page, box: Box, baseline: float, descents: Sequence[Descent]) -> tuple[Axes, float]:
+    """Return axes under a heading for the gap to the minimum against steps, by factors, and the lowest gap drawn."""
     axes = page.axes(box, "step", "")
     everything = np.concatenate([gaps(one)[: last_shown(one) + 1] for one in descents])
     first = max(float(gaps(one)[0]) for one in descents) or float(everything.max()) or 1.0
     shown = np.clip(everything, FLOOR * first, CEILING * first)
-    if float(shown.min()) == float(shown.max()):
+    notes = []
+    if not everything.any():
+        notes.append("all at the minimum")
+        linear_axis(axes.yaxis, 0.0, 1.0)
+        tick_texts(axes.yaxis, [0.0], ["0"])
+    elif float(shown.min()) == float(shown.max()):
         linear_axis(axes.yaxis, 0.0, 2 * float(shown.max()))
     else:
         log_axis(axes, shown)
+        cut = float(everything.min()) < FLOOR * first  # what lies below, as 0, is drawn there
+        notes.append(f"log, from {number(FLOOR * first, 2)}" if cut else "log scale")
+    page.heading(box.left, baseline, "Value − minimum", [(note, page.style.muted) for note in notes])
     step_axis(axes, max(last_shown(one) for one in descents), max(2, round(box.width * 1.6)))
     return axes, FLOOR * first
 
@@ -172,7 +179,7 @@ def draw_ground_key(page: Page, left: float, baseline: float, landscape: Landsca
     entries = [("o", "start")] if start else []
     entries.append(("*", f"minim{'a' if several else 'um'}, value {number(landscape.minimum)}"))
     if landscape.dimensions == 2 and landscape.local_minima:
-        entries.append(("x", "local minimum" if len(landscape.local_minima) == 1 else "local minima"))
+        entries.append(("x", "local minimum" if len(landscape.local_minima) == 1 else "known local minima"))
     axes = page.bare_axes(Box(left, baseline - 0.12, 5.0, 0.16))
     axes.set(xlim=(0, 5.0), ylim=(0, 0.16))
     at = 0.06
@@ -232,14 +239,3 @@ def draw_table(
             page.text(ends[1], baseline, end_told, TEXT, align="right"),
         ))  # fmt: skip
     return numbers
-
-
-def apart(baselines: Sequence[float], line: float, lowest_at: float) -> list[float]:
-    """Return ascending baselines at least a line apart and none below the lowest, moved as little as that allows."""
-    placed = list(baselines)
-    for index in range(1, len(placed)):
-        placed[index] = max(placed[index], placed[index - 1] + line)
-    for index in reversed(range(len(placed))):
-        placed[index] = min(placed[index], lowest_at)
-        lowest_at = placed[index] - line
-    return placed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from downslope import checks
 from downslope.figures.drawing import PICTURES, drawing, save
 from downslope.figures.page import Box, Page, tick_texts
-from downslope.figures.style import SMALL, TEXT, TITLE, shortened, styled, text_width
+from downslope.figures.style import SMALL, TEXT, TITLE, percent, shortened, styled, text_width
 from downslope.files import place
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def frequencies_page(
         page.text(LEFT, 0.58, shortened(subtitle, RIGHT - LEFT, TEXT), TEXT)
         left = LEFT
         for kind, name in enumerate(kinds):
-            page.text(left, 0.8, entry := f"{SIGNS[kind]} {name}", TEXT, colour=colours.class_colour(kind))
+            page.text(left, 0.8, entry := f"{SIGNS[kind]} {name}", TEXT, colour=colours.class_ink(kind))
             left += text_width(entry, TEXT) + 0.25
         top = TOP
         for number, (heading, rows) in enumerate(groups.items()):
@@ -119,17 +119,6 @@ def _draw(page: Page, axes: Axes, box: Box, rows: Sequence[Statement]) -> None:
             axes.plot([low, high], [y, y], color=colour, linewidth=1.6, alpha=0.6, zorder=2)
             axes.plot([share], [y], MARKERS[kind], color=colour, markersize=4.4, markeredgecolor=style.background,
                       markeredgewidth=0.6, clip_on=False, zorder=3)  # fmt: skip
-            page.text(RIGHT, at + 0.14 + 0.125 * kind, percent(share), SMALL, colour=colour, align="right")
-
-
-def percent(share: float) -> str:
-    """Return a share in whole percent; what is not quite all, or not quite nothing, does not look like it.
-
-    Examples
-    --------
-    >>> percent(1.0), percent(0.997), percent(0.904), percent(0.001)
-    ('100 %', '> 99 %', '90 %', '< 1 %')
-    """
-    if 0.99 < share < 1:
-        return "> 99 %"
-    return "< 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
+            page.text(
+                RIGHT, at + 0.14 + 0.125 * kind, percent(share), SMALL, colour=style.class_ink(kind), align="right"
+            )

@@ -28,6 +28,7 @@ __all__ = ["MOVIES", "Canvas", "Frame", "check_movies", "frame_of", "write_movie
 MOVIES = (".gif", ".mp4", ".html")
 DOTS = 100  # an inch of a frame
 CARD_SECONDS = 3.0
+LONGEST_SECONDS = 655.35  # a frame of a GIF
 WARNING = (
     "Flashing pictures",
     "This animation changes fast and flashes over large areas.",
@@ -134,7 +135,7 @@ def write_movies(
     paths : str, path, or sequence of them
         Files ending in .gif, .mp4 or .html.
     frames : iterable of Frame
-        Of one size; taken one at a time, so they may be drawn as they are asked for.
+        Of one size, each for at most 655.35 seconds; taken one at a time, so they may be drawn as they are asked for.
     title : str
         What the animation shows: the page's heading.
     style : "light" or "dark"
@@ -208,7 +209,7 @@ def _checked(frames: Iterable[Frame]) -> Iterator[Frame]:
             raise InputError(f"pixels must be uint8 of shape (height, width, 3). Received: {found}")
         if frame.pixels.shape != shape:
             raise InputError(f"frames must have one size, here {shape}. Received: one of {frame.pixels.shape}")
-        checks.real("seconds", frame.seconds, checks.Interval(above=0))
+        checks.real("seconds", frame.seconds, checks.Interval(above=0, at_most=LONGEST_SECONDS))
         yield frame
 
 

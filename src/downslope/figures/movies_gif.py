@@ -16,7 +16,7 @@ from downslope.files import written_whole
 
 __all__ = ["gif_writer"]
 
-LONGEST = 65535  # hundredths of a second
+LONGEST = 65535  # hundredths of a second; `write_movies` refuses longer frames
 
 
 @contextmanager
@@ -37,9 +37,10 @@ def gif_writer(path: Path, size: tuple[int, int], colours: bytes) -> Iterator[Ca
             nonlocal before, shown, elapsed
             elapsed += frame.seconds
             until = max(round(elapsed * 100), shown + 2)  # viewers slow down what is shorter than two hundredths
+            until = min(until, shown + LONGEST)  # rounding may ask for one more; the next frame makes up for it
             left, top, part = (0, 0, frame.places) if before is None else changed(before, frame.places)
             height, width = part.shape
-            file.write(struct.pack("<BBBBHBB", 0x21, 0xF9, 4, 0x05, min(until - shown, LONGEST), UNCHANGED, 0))
+            file.write(struct.pack("<BBBBHBB", 0x21, 0xF9, 4, 0x05, until - shown, UNCHANGED, 0))
             file.write(struct.pack("<BHHHHB", 0x2C, left, top, width, height, 0) + _compressed(part, colours))
             before, shown = frame.places, until
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-__all__ = ["Box", "Page", "tick_texts"]
+__all__ = ["Box", "Page", "apart", "tick_texts"]
 
 
 class Box(NamedTuple):
@@ -113,6 +113,25 @@ class Page:
         axes = self.figure.add_axes(place)
         axes.set_facecolor("none")
         return axes
+
+
+def apart(wanted: Sequence[float], least: float, low: float, high: float) -> list[float]:
+    """Return places for ascending wishes, at least so far apart and as near to them as they can be in [low, high]."""
+    groups: list[list[float]] = []  # of places that touch: the first wish's, how many, the sum of their shifted wishes
+    for wish in wanted:
+        groups.append([wish, 1, wish])
+        while len(groups) > 1 and groups[-1][0] < groups[-2][0] + least * groups[-2][1]:
+            _, count, total = groups.pop()
+            before = groups[-1]
+            before[2] += total - count * before[1] * least
+            before[1] += count
+            before[0] = before[2] / before[1]
+    found = [first + least * place for first, count, _ in groups for place in range(int(count))]
+    for place in range(len(found)):  # first away from the lower end, then from the upper
+        found[place] = max(found[place], low + least * place)
+    for place in reversed(range(len(found))):
+        found[place] = min(found[place], high - least * (len(found) - 1 - place))
+    return found
 
 
 def tick_texts(axis: Any, ticks: Sequence[float], texts: Sequence[str]) -> None:

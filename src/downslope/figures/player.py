@@ -6,6 +6,7 @@ import base64
 import html
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -32,7 +33,7 @@ def player_writer(
     the first one, so that any can be shown at once. A warning is a card in front of the player: its heading, then its
     lines.
     """
-    before, after = _page(size, title, style, warning).split(FRAMES)
+    before, after = _page(size, title, style, warning)
     table = np.frombuffer(colours, np.uint8).reshape(-1, 3)
     first: NDArray[np.uint8] | None = None
     with written_whole(path) as temporary, temporary.open("w", encoding="utf-8") as file:
@@ -62,7 +63,8 @@ def _webp(places: NDArray[np.uint8], table: NDArray[np.uint8]) -> bytes:
     return made.getvalue()
 
 
-def _page(size: tuple[int, int], title: str, style: str, warning: Sequence[str]) -> str:
+def _page(size: tuple[int, int], title: str, style: str, warning: Sequence[str]) -> list[str]:
+    """Return the page before and after its frames; texts are put in once, so marks within them stay as they are."""
     page = resources.files("downslope.figures").joinpath("player.html").read_text(encoding="utf-8")
     heading, *lines = [html.escape(text) for text in warning] or [""]
     parts = {
@@ -74,6 +76,4 @@ def _page(size: tuple[int, int], title: str, style: str, warning: Sequence[str])
         "{{warning}}": heading,
         "{{warned}}": "".join(f"<p>{line}</p>" for line in lines),
     }
-    for name, text in parts.items():
-        page = page.replace(name, text)
-    return page
+    return [re.sub(r"{{\w+}}", lambda mark: parts[mark[0]], piece) for piece in page.split(FRAMES)]

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from downslope.figures.page import Box, Page
-from downslope.figures.panel import Detail, Panel
+from downslope.figures.panel import Blend, Detail, Panel
 from downslope.figures.sample import class_key, in_pieces, marker_size, samples, scatter, titled
 from downslope.figures.scales import limits_of, linear_axis
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
     from downslope.training import Run
 
 __all__ = ["MOST_CLASSES", "Plane", "draw_projection"]
 
 MOST_CLASSES = 8  # as many colours as there are
+DETAIL = Detail()
 
 
 class Plane(NamedTuple):
@@ -54,12 +58,38 @@ class Plane(NamedTuple):
         return np.asarray((rows - self.mean) / self.scale @ self.axes)
 
 
-def draw_projection(page: Page, run: Run, box: Box, baseline: float, detail: Detail | None = None) -> Panel:
+def _blended(axes: Axes, marks: Sequence[Artist], blend: Blend) -> Artist:
+    """Return one artist that draws all marks and passes what then stands in the axes through `blend`.
+
+    Marks lie on one another, and rings come and go: only their pixels together can be kept calm.
+    """
+    from matplotlib.artist import Artist
+
+    class Blended(Artist):
+        def draw(self, renderer: Any) -> None:
+            if not self.get_visible():
+                return
+            for mark in marks:
+                mark.draw(renderer)
+            pixels = np.asarray(renderer.buffer_rgba())
+            box = axes.get_window_extent()
+            rows = slice(len(pixels) - math.ceil(box.y1), len(pixels) - math.floor(box.y0))
+            shown = pixels[rows, math.floor(box.x0) : math.ceil(box.x1), :3]
+            shown[...] = blend(shown / 255)
+
+    for mark in marks:
+        mark.set_animated(True)  # drawn only here
+    whole = Blended()
+    whole.set_zorder(max(mark.get_zorder() for mark in marks))
+    return whole
+
+
+def draw_projection(page: Page, run: Run, box: Box, baseline: float, detail: Detail = DETAIL) -> Panel:
     """Draw every row on the first two principal axes of the training inputs: its marker is its true class.
 
     Its colour is the class it is taken for, and a ring tells where that is wrong.
     """
-    from matplotlib.colors import to_rgba_array
+    from matplotlib.colors import to_rgb
 
     style, parts = page.style, samples(run)
     plane = Plane.of(parts[0].inputs)
@@ -71,7 +101,8 @@ def draw_projection(page: Page, run: Run, box: Box, baseline: float, detail: Det
     )
     for axis, column in ((axes.xaxis, 0), (axes.yaxis, 1)):
         linear_axis(axis, *limits_of(np.concatenate([place[:, column] for place in places]), 0.05))
-    colours = to_rgba_array([style.class_colour(label) for label in range(len(run.preparation.classes or ()))])
+    names = [style.class_colour(label) for label in range(len(run.preparation.classes or ()))]
+    colours = np.array([to_rgb(name) for name in names])
     drawn, rings = [], []
     for part, place in zip(parts, places, strict=True):
         ring = axes.scatter([], [], s=marker_size(part.crowd) * 2.6, facecolors="none", edgecolors=style.ink,
@@ -80,7 +111,7 @@ def draw_projection(page: Page, run: Run, box: Box, baseline: float, detail: Det
         for label in np.unique(part.targets):
             of_class = np.flatnonzero(part.targets == label)
             points = scatter(
-                axes, style, part, *place[of_class].T, colour=colours[label], marker=style.class_marker(label)
+                axes, style, part, *place[of_class].T, colour=names[label], marker=style.class_marker(label)
             )
             drawn.append((points, part, of_class))
 
@@ -98,5 +129,8 @@ def draw_projection(page: Page, run: Run, box: Box, baseline: float, detail: Det
                 points.set_facecolor(shades)
 
     show(run)
-    artists: list[Artist] = [*(points for points, _, _ in drawn), *rings, *axes.spines.values()]
+    marks: list[Artist] = [*(points for points, _, _ in drawn), *rings]
+    if detail.blend:
+        marks = [_blended(axes, marks, detail.blend())]
+    artists = [*marks, *axes.spines.values()]
     return Panel(artists, show)

@@ -60,9 +60,9 @@ def draw_regions(page: Page, run: Run, box: Box, baseline: float, detail: Detail
     axes, x, y, cells = _plane(page, run, box, parts, detail.cells)
     points, blend = grid_points(x, y, cells), detail.blend and detail.blend()
 
-    def colours(moment: Run) -> NDArray[Any]:
+    def colours(moment: Run) -> NDArray[np.float64]:
         image = region_image(in_pieces(moment, moment.predict_proba, points), style)
-        return np.asarray(blend(image) if blend else image).reshape(cells, cells, 3)
+        return image.reshape(cells, cells, 3)
 
     image = axes.imshow(colours(run), extent=(*x, *y), origin="lower", aspect="auto", interpolation="bilinear")
     artists: list[Artist] = [image, *axes.spines.values()]
@@ -71,7 +71,12 @@ def draw_regions(page: Page, run: Run, box: Box, baseline: float, detail: Detail
             colour, marker = style.class_colour(label), style.class_marker(label)
             x_of, y_of = part.inputs[part.targets == label].T
             artists.append(scatter(axes, style, part, x_of, y_of, colour=colour, marker=marker))
-    return Panel(artists, lambda moment: image.set_data(colours(moment)))
+
+    def show(moment: Run) -> None:  # what is drawn before is not of the animation: blending begins here
+        due = colours(moment)
+        image.set_data(blend(due) if blend else due)
+
+    return Panel(artists, show)
 
 
 def draw_field(page: Page, run: Run, box: Box, baseline: float, detail: Detail = DETAIL) -> Panel:
@@ -171,7 +176,7 @@ def draw_curve(page: Page, run: Run, box: Box, baseline: float, detail: Detail =
         line = _finite(curves[:, place])
         lines += axes.plot(at[:, 0], line, color=style.ink if len(names) == 1 else colour, linewidth=1.8, zorder=4)
         if len(names) > 1:
-            page.text(left, baseline + 0.17, shortened(name, 0.55, SMALL), SMALL, colour=colour)
+            page.text(left, baseline + 0.17, shortened(name, 0.55, SMALL), SMALL, colour=style.class_ink(place))
             left += 0.62
     if len(names) > len(shown):
         page.text(left, baseline + 0.17, f"+{len(names) - len(shown)} more", SMALL, colour=style.muted)

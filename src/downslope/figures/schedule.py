@@ -11,9 +11,9 @@ import numpy as np
 from downslope import checks
 from downslope.figures.curves import thinned
 from downslope.figures.drawing import PICTURES, drawing, save
-from downslope.figures.page import Box, Page, tick_texts
+from downslope.figures.page import Box, Page, apart, tick_texts
 from downslope.figures.scales import linear_axis, log_axis, spans_more_than, steps_between
-from downslope.figures.style import SMALL, TEXT, TITLE, shortened, styled, text_width
+from downslope.figures.style import SMALL, TEXT, TITLE, readable, shortened, styled, text_width
 from downslope.files import place
 from downslope.schedules import Schedule
 
@@ -85,6 +85,8 @@ def schedule_picture(
         ticks = steps_between(0, count - 1)
         tick_texts(axes.xaxis, ticks, [f"{tick:,.0f}" for tick in ticks])
         few = count <= 60
+        if few:
+            axes.tick_params(axis="y", pad=5.0)  # clear of the dot at step 0
         ends = []
         for index, (name, values) in enumerate(rates.items()):
             places = thinned(values)
@@ -93,20 +95,10 @@ def schedule_picture(
             axes.plot(k[places], values[places], marker=marker, c=colour, lw=1.6, ms=3.4, clip_on=False)
             height = axes.transAxes.inverted().transform(axes.transData.transform((0, values[-1])))[1]
             ends.append((box.bottom - float(np.clip(height, 0, 1)) * box.height, labels[name], colour))
-        for baseline, (_, label, colour) in zip(_apart([end[0] for end in ends]), sorted(ends), strict=True):
-            page.text(box.right + 0.12, baseline + 0.035, label, TEXT, colour=colour)
+        ends.sort()
+        baselines = apart([end[0] for end in ends], LINE, box.top, HEIGHT - 0.5)
+        for baseline, (_, label, colour) in zip(baselines, ends, strict=True):
+            page.text(box.right + 0.12, baseline + 0.035, label, TEXT, colour=readable(colour, colours.background))
         if file is not None:
             save(page.figure, file)
     return page.figure
-
-
-def _apart(baselines: list[float]) -> list[float]:
-    """Return the baselines from above to below, at least a line apart, moved as little as a pass down and up allows."""
-    placed = sorted(baselines)
-    for index in range(1, len(placed)):
-        placed[index] = max(placed[index], placed[index - 1] + LINE)
-    lowest = HEIGHT - 0.5
-    for index in reversed(range(len(placed))):
-        placed[index] = min(placed[index], lowest)
-        lowest = placed[index] - LINE
-    return placed

@@ -129,9 +129,10 @@ def spread_page(
         for column, (quantity, heading) in enumerate(QUANTITIES.items()):
             left = LEFT + column * (COLUMN + GAP)
             for row, among in enumerate(sheet.among):
-                page.heading(left, ROWS[row], heading, [(among.words, _colour(colours, row))])
+                page.heading(left, ROWS[row], heading, [(among.words, colours.class_ink(row))])
                 box = Box(left, ROWS[row] + 0.1, COLUMN, PANEL_HEIGHT)
                 axes = page.axes(box, "epoch, on a square-root scale" if row else "", "")
+                axes.tick_params(axis="y", pad=5.0)  # clear of the dot at epoch 0
                 _scale(axes, sheet, quantity)
                 _draw(axes, sheet, among, quantity, _colour(colours, row), colours)
             _strip(page, sheet, quantity, left)
@@ -215,7 +216,7 @@ def _draw(axes: Axes, sheet: SpreadSheet, among: Among, quantity: str, colour: s
 def _strip(page: Page, sheet: SpreadSheet, quantity: str, left: float) -> None:
     """Draw the percentile of each printed value among both kinds, the rows side by side."""
     style, count = page.style, len(sheet.epochs)
-    notes = [(f"{'●◆'[row]} {among.short}", _colour(style, row)) for row, among in enumerate(sheet.among)]
+    notes = [(f"{'●◆'[row]} {among.short}", style.class_ink(row)) for row, among in enumerate(sheet.among)]
     page.heading(left, STRIP, f"The book's {quantity}", notes)
     box = Box(left, STRIP + 0.13, COLUMN, STRIP_HEIGHT)
     axes = page.axes(box, "epoch of the printed row (shaded: 5 to 95)", "percentile")

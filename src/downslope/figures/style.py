@@ -22,7 +22,9 @@ __all__ = [
     "Style",
     "diverging",
     "number",
+    "percent",
     "printable",
+    "readable",
     "shortened",
     "styled",
     "text_width",
@@ -32,6 +34,7 @@ __all__ = [
 TITLE, HEADING, TEXT, SMALL = 12.0, 8.5, 7.5, 7.0
 FONT = "DejaVu Sans"  # comes with matplotlib, so a picture is the same everywhere
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "p")
+CONTRAST = 4.5  # of text against what it stands on, at least
 MISSING_GLYPH = "\N{WHITE SQUARE}"
 
 
@@ -69,6 +72,10 @@ class Style:
     def class_colour(self, label: int) -> str:
         """Return the colour of a label; with more than eight they repeat, under other markers."""
         return self.classes[label % len(self.classes)]
+
+    def class_ink(self, label: int) -> str:
+        """Return the colour of a label for text: darkened until it is at least 4.5:1 against the page."""
+        return readable(self.class_colour(label), self.background)
 
     def class_marker(self, label: int) -> str:
         """Return the marker of a label; colour and marker together tell 64 classes apart."""
@@ -109,6 +116,31 @@ def styled(name: str) -> Style:
 
 
 @functools.cache
+def readable(colour: str, background: str) -> str:
+    """Return a colour, mixed with black or white as little as makes it 4.5:1 against a background.
+
+    Source: Web Content Accessibility Guidelines 2.2, criterion 1.4.3 and "contrast ratio".
+    """
+    from matplotlib.colors import to_hex, to_rgb
+
+    page = _luminance(to_rgb(background))
+    end = 0.0 if page > 0.18 else 1.0
+    for share in range(101):
+        red, green, blue = (part + (end - part) * share / 100 for part in to_rgb(colour))
+        mixed = to_hex((red, green, blue))
+        low, high = sorted((page, _luminance(to_rgb(mixed))))
+        if (high + 0.05) / (low + 0.05) >= CONTRAST:
+            break
+    return mixed
+
+
+def _luminance(colour: tuple[float, float, float]) -> float:
+    """Return the relative luminance of sRGB in 0 … 1."""
+    light = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
+
+
+@functools.cache
 def diverging(style: Style) -> Colormap:
     """Return the colours from −1 (negative, blue) through 0 to 1 (positive, red)."""
     from matplotlib.colors import LinearSegmentedColormap
@@ -136,6 +168,19 @@ def number(value: float, digits: int = 4, largest: float = 1e6) -> str:
             mantissa = mantissa.rstrip("0").rstrip(".")
         text = f"{mantissa}e{int(exponent)}"
     return text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Return a share in whole percent; what is not quite all, or not quite nothing, does not look like it.
+
+    Examples
+    --------
+    >>> percent(1.0), percent(255 / 256), percent(0.904), percent(0.001), percent(0.0)
+    ('100 %', '> 99 %', '90 %', '< 1 %', '0 %')
+    """
+    if 0.99 < share < 1:
+        return "> 99 %"
+    return "< 1 %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,16 @@ from downslope.sweeps.job import Job, settled
 from downslope.sweeps.keys import code_of, functions_of, settings_of
 from downslope.sweeps.ranges import Range
 
-__all__ = ["LEVELS", "ComparisonJob", "code_text", "labelled", "level_above", "plan_comparison", "schedule_text"]
+__all__ = [
+    "LEVELS",
+    "ComparisonJob",
+    "code_text",
+    "labelled",
+    "level_above",
+    "numbered",
+    "plan_comparison",
+    "schedule_text",
+]
 
 # Round losses of which a run notes when it first reached them, so that one can be chosen when all runs are done, and
 # the epoch is still exact: from 9.9 million down to a millionth of a millionth, all of two digits and, below 5 of the
@@ -147,12 +156,17 @@ def labelled(optimizers: Sequence[Optimizer]) -> list[str]:
         differing = [name for name in one.settings if len({repr(getattr(other, name)) for other in alike}) > 1]
         told = (f"{SHORT.get(name, name)}={_short(getattr(one, name))}" for name in differing)
         found.append(" ".join([one.name(), *told]))
+    return numbered(found)
+
+
+def numbered(texts: Sequence[str]) -> list[str]:
+    """Return the texts, with a number behind each of those that are the same: adam (1), adam (2)."""
     counts: dict[str, int] = {}
-    numbered = []
-    for text in found:
+    found = []
+    for text in texts:
         counts[text] = counts.get(text, 0) + 1
-        numbered.append(text if found.count(text) == 1 else f"{text} ({counts[text]})")
-    return numbered
+        found.append(text if texts.count(text) == 1 else f"{text} ({counts[text]})")
+    return found
 
 
 def _short(value: Any) -> str:

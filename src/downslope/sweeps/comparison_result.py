@@ -12,7 +12,7 @@ from downslope.files import TABLES, place, write_table
 from downslope.network import Dropout
 from downslope.sweeps.comparison_job import ComparisonJob, code_text, level_above
 from downslope.sweeps.comparison_tuning import Tuning
-from downslope.sweeps.result import SweepResult
+from downslope.sweeps.result import SweepResult, sound
 
 if TYPE_CHECKING:
     import polars
@@ -65,6 +65,15 @@ class Comparison:
         return self.finished == self.planned
 
     @property
+    def seeds(self) -> tuple[Any, ...]:
+        """The seeds that tables, curves and pictures compare: those with which every optimizer's run is done.
+
+        A run that exploded or failed is done too. In a comparison that was stopped some optimizers may have had more
+        seeds than others; `frame` has all runs. As long as there is no such seed, all runs are shown.
+        """
+        return tuple(self._job.seeds[place] for place in self._places())
+
+    @property
     def score(self) -> str:
         """What is measured beside the loss: "accuracy", or "r2" in regression."""
         return self._job.score
@@ -89,23 +98,24 @@ class Comparison:
 
         if self._asked is not None or not self.finished:
             return self._asked
-        runs = self._runs()
+        runs = self._shared(self._runs())
         good = pl.col("outcome") == "finished"
         found = runs.group_by("optimizer").agg(
-            good.mean().alias("kept"),
+            pl.len().cast(pl.Int64).alias("runs"),
+            *((pl.col("outcome") == word).sum().cast(pl.Int64).alias(word) for word in ("exploded", "failed")),
             pl.col("loss").filter(good).fill_nan(None).median().alias("last"),
             pl.col("first_loss").filter(good).median().alias("first"),
         )
-        sound = found.filter((pl.col("kept") > 0.5) & (pl.col("last") < pl.col("first")))
-        if not len(sound):
+        lasting = found.filter(sound() & (pl.col("last") < pl.col("first")))
+        if not len(lasting):
             return None
-        start, best = float(found["first"].median()), float(sound["last"].min())  # type: ignore[arg-type]  # numbers
-        highest: Any = sound.filter(pl.col("last") <= (start + best) / 2)["last"].max()
+        start, best = float(found["first"].median()), float(lasting["last"].min())  # type: ignore[arg-type]  # numbers
+        highest: Any = lasting.filter(pl.col("last") <= (start + best) / 2)["last"].max()
         level = None if highest is None else level_above(highest)
         return level if level is not None and level < start else None
 
     def frame(self, *, reach: float | None = None) -> polars.DataFrame:
-        """Return a polars data frame with a row for each finished run, by optimizer and seed.
+        """Return a polars data frame with a row for each finished run, by optimizer and seed: all, not only of `seeds`.
 
         Columns: `label`; `optimizer`, as code reads; then as `SweepResult.frame` has them; `seconds`, beside the runs
         that were trained at the same time; `reached`, the first epoch whose loss was not above `reach` (with
@@ -116,9 +126,11 @@ class Comparison:
         reach : float, optional
             Another loss than `Comparison.reach`: a round number, such as 0.25.
         """
+        return self._frame(self._runs(), reach)
+
+    def _frame(self, runs: polars.DataFrame, reach: float | None) -> polars.DataFrame:
         import polars as pl
 
-        runs = self._runs()
         level = self._level(reach)
         at = None if level is None else self._job.levels.index(level)
         reached = pl.lit(None, dtype=pl.Int64) if at is None else pl.col("reached").list.get(at, null_on_oob=True)
@@ -131,7 +143,7 @@ class Comparison:
         ).select("label", "optimizer", pl.exclude("label", "optimizer", "run"))
 
     def curves(self, quantity: str = "loss") -> polars.DataFrame:
-        """Return how a quantity went over the epochs, as its spread over seeds.
+        """Return how a quantity went over the epochs, as its spread over `seeds`.
 
         Columns: `label`, `epoch`, `runs` (how many got so far), and over these `p5`, `p25`, `median`, `p75`, `p95`
         (linear interpolation). An exploded run counts until it ends; a failed one does not. Epochs are every
@@ -146,7 +158,7 @@ class Comparison:
         import polars as pl
 
         checks.one_of("quantity", quantity, self.quantities)
-        runs, seeds = self._runs(), len(self._job.seeds)
+        runs, seeds = self._shared(self._runs()), len(self._job.seeds)
         whole = runs.filter(pl.col("outcome") != "failed")
         kept = self._result.histories()
         parts = []
@@ -166,7 +178,7 @@ class Comparison:
         return found.select(names, "epoch", "runs", *(name for name, _ in SHARES))
 
     def table(self, *, reach: float | None = None) -> polars.DataFrame:
-        """Return a polars data frame with a row for each optimizer, in the order they were given.
+        """Return a polars data frame with a row for each optimizer over `seeds`, in the order they were given.
 
         Columns: `label`; `optimizer`, as code reads; `runs`, `finished`, `exploded`, `failed`; for the final loss,
         accuracy or R², and those of the validation part, `_median`, `_low` and `_high`: the quartiles over the
@@ -182,7 +194,7 @@ class Comparison:
         import polars as pl
 
         level = self._level(reach)
-        runs = self.frame(reach=level)
+        runs = self._frame(self._shared(self._runs()), level)
         rows = []
         for label, one in zip(self.labels, self.optimizers, strict=True):
             mine = runs.filter(pl.col("label") == label)
@@ -237,19 +249,21 @@ class Comparison:
         job = self._job
         return comparison_picture(
             self.table(reach=reach),
-            self.frame(reach=reach),
+            self._frame(self._shared(self._runs()), reach),
             {name: self.curves(name) for name in ("loss", self.score)},
             path,
             style=style,
             title=f"{self._compared()} on {job.data.name}" if title is None else title,
             subtitle=" · ".join(self.notes()),
-            planned=self.planned,
+            epochs=job.epochs,
         )
 
     def notes(self) -> list[str]:
         """Return what a reader of the numbers must know: the network, how long, how often, the learning rates."""
         job = self._job
         told = [repr(job.network), f"{job.epochs:,} epoch{'s' * (job.epochs != 1)}"]
+        if not self.complete:
+            told.append(self.seeds_in_words())
         if job.batch_size is not None and job.batch_size < job.rows:
             told.append(f"batches of {job.batch_size:,}")
         if self.tuning is not None:
@@ -259,6 +273,14 @@ class Comparison:
             at_edge = f", {edges} at the end of those tried" if edges else ""
             told.append(f"learning rates{many} tuned on other seeds{at_edge}")
         return told
+
+    def seeds_in_words(self) -> str:
+        """Return which seeds are compared: `first 45 seeds of 64`, where those are done by every optimizer."""
+        places, planned = self._places(), len(self._job.seeds)
+        if not places:
+            return f"none of {planned:,} seeds done by all"
+        first = "first " if places == list(range(len(places))) and len(places) < planned else ""
+        return f"{first}{len(places):,} seed{'s' * (len(places) != 1)} of {planned:,}"
 
     def write(self, path: str | os.PathLike[str], what: Literal["runs", "table", "curves"] = "runs") -> None:
         """Write the data to a file ending in .csv, .tsv or .parquet.
@@ -294,6 +316,27 @@ class Comparison:
         if runs is None:
             raise InputError("a comparison must have a finished run before it has a table. Received: none yet")
         return runs
+
+    def _places(self) -> list[int]:
+        """Return the places of `seeds` among all."""
+        import polars as pl
+
+        if self.complete:
+            return list(range(len(self._job.seeds)))
+        runs = self._result.runs()
+        if runs is None:
+            return []
+        counts = runs.group_by((pl.col("run") % len(self._job.seeds)).alias("place")).len()
+        return sorted(counts.filter(pl.col("len") == len(self.labels))["place"].to_list())
+
+    def _shared(self, runs: polars.DataFrame) -> polars.DataFrame:
+        """Return the runs with the seeds that are compared."""
+        import polars as pl
+
+        places = self._places()
+        if self.complete or not places:
+            return runs
+        return runs.filter((pl.col("run") % len(self._job.seeds)).is_in(places))
 
     def _level(self, reach: float | None) -> float | None:
         if reach is None:

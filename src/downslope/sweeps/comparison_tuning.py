@@ -19,7 +19,7 @@ from downslope.sweeps.result import best_cell
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["RATES", "Tuned", "Tuning", "tuned_flags", "tuned_rates"]
+__all__ = ["RATES", "SEEDS_OF_TUNING", "Tuned", "Tuning", "checked_rates", "tuned_flags", "tuned_rates"]
 
 RATES = "0.0001,0.0003,0.001,0.003,0.01,0.03,0.1,0.3,1,3,10"
 SEEDS_OF_TUNING = 3
@@ -96,7 +96,7 @@ def tuned_rates(
     places: list[tuple[int, float]] = []
     for place, one in enumerate(optimizers):
         if which[place]:
-            for rate in _checked(one, grid).values:
+            for rate in checked_rates(one, grid).values:
                 candidates.append(one.with_rate(rate))
                 places.append((place, rate))
     fresh = tuple(_others(seeds))
@@ -111,7 +111,8 @@ def tuned_rates(
     return found, Tuning(tuple(chosen), job.epochs, fresh, cells)
 
 
-def _checked(optimizer: Optimizer, grid: Range) -> Range:
+def checked_rates(optimizer: Optimizer, grid: Range) -> Range:
+    """Return the learning rates to try in the setting's own type, or raise InputError where one is not legal."""
     record = optimizer.settings["learning_rate"]
     return grid.checked("learning_rate", record.check, whole=record.kind is int)
 

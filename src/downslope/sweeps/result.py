@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import polars
     from matplotlib.figure import Figure
 
-__all__ = ["SweepResult", "open_sweep"]
+__all__ = ["SweepResult", "best_cell", "open_sweep", "sound"]
 
 
 class SweepResult:
@@ -225,9 +225,19 @@ def best_cell(cells: polars.DataFrame) -> dict[str, Any] | None:
     import polars as pl
 
     cells = cells.filter(pl.col("loss_median").is_not_null())
-    sound = cells.filter(2 * (pl.col("exploded") + pl.col("failed")) < pl.col("runs"))
-    chosen = (sound if len(sound) else cells).sort("loss_median", maintain_order=True)
+    lasting = cells.filter(sound())
+    chosen = (lasting if len(lasting) else cells).sort("loss_median", maintain_order=True)
     return chosen.row(0, named=True) if len(chosen) else None
+
+
+def sound() -> polars.Expr:
+    """Return whether fewer than half of the runs exploded or failed, by the columns `runs`, `exploded` and `failed`.
+
+    Where half or more did, the median is one of the luckier runs and tells little of the setting.
+    """
+    import polars as pl
+
+    return 2 * (pl.col("exploded") + pl.col("failed")) < pl.col("runs")
 
 
 def open_sweep(directory: str | os.PathLike[str]) -> SweepResult:

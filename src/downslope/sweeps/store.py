@@ -15,7 +15,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -122,11 +122,7 @@ class Store:
                 f"changes cannot be seen. Received: {self.directory}"
             )
         if names:
-            has, wanted = _short(before.get(names[0])), _short(now.get(names[0]))
-            raise InputError(
-                f"directory must be that of this sweep, with {names[0]}={wanted}. "
-                f"Received: {self.directory}, whose sweep has {names[0]}={has}"
-            )
+            raise _another(self.directory, before, now, names)
 
     def add(self, finished: Finished) -> None:
         """Keep what was made of some runs; at most a second later it is on the disk."""
@@ -292,6 +288,22 @@ def _locked(path: Path) -> int:
     except OSError:  # a file system without locks
         pass
     return handle
+
+
+def _another(directory: Path, before: Mapping[str, Any], now: Mapping[str, Any], names: Sequence[str]) -> InputError:
+    """Return the error for a directory that holds another sweep, or one of a comparison's: that is a level above."""
+    name, thing, within = names[0], "sweep", ""
+    has, wanted = (_short(one.get(name)) for one in (before, now))
+    if "compared" in now.get("rule", ()):
+        directory, thing, within = directory.parent, "comparison", "tuning " * (directory.name == "tuning")
+        # Rates that were tuned otherwise follow from something else that differs.
+        name = next((one for one in names if one not in ("rule", "over")), "optimizers")
+        shown = [one["rule"].get("text") if name == "optimizers" else one.get(name) for one in (before, now)]
+        has, wanted = map(_short, shown)
+    return InputError(
+        f"directory must be that of this {thing}, with {within}{name}={wanted}. "
+        f"Received: {directory}, whose {within or thing + ' '}has {name}={has}"
+    )
 
 
 def _short(value: Any) -> str:
