@@ -146,7 +146,7 @@ REFUSED = [
     (f"{RATES} --quantity acuracy", "quantity must be one of loss, accuracy, .*Did you mean 'accuracy'"),
     (f"{RATES} --quantity validation_loss", "quantity must be one of loss, accuracy"),
     (f"{RATES} --epochs 0", "epochs must be a whole number at least 1"),
-    (f"{RATES} --plot a.jpg", r"plot must be a file ending in \.png or \.svg or \.pdf"),
+    (f"{RATES} --plot a.jpg", r"plot must be a file ending in \.png, \.svg or \.pdf"),
     (f"{RATES} --plot no/a.png", "plot must be a file in a directory that exists"),
     (f"{RATES} --out a-file", r"out must be a directory, not a file\. Received: out='a-file'"),
     (f"{RATES} --out full", "Received: full, which holds something"),
