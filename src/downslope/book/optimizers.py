@@ -19,6 +19,7 @@ from downslope.engines.update import apply_update
 from downslope.errors import InputError
 from downslope.network.parts import Array
 from downslope.rules import Optimizer
+from downslope.schedules.decay import inverse_time
 
 __all__ = ["Optimizer_Adagrad", "Optimizer_Adam", "Optimizer_RMSprop", "Optimizer_SGD"]
 
@@ -67,12 +68,12 @@ class _Updates:
     def pre_update_params(self) -> None:
         """Set `current_learning_rate` = learning_rate / (1 + decay·iterations); with a decay of 0 it stays as it is."""
         if self.decay:
-            # As `InverseTime` computes it, which takes no decay below 0; the chapter's rate then rises.
-            divisor = 1.0 + checks.real("decay", self.decay) * self._done()
-            if not divisor:
+            rate, decay = checks.real("learning_rate", self.learning_rate), checks.real("decay", self.decay)
+            try:  # not by `InverseTime`, which takes no decay below 0; the chapter's rate then rises
+                self.current_learning_rate = inverse_time(rate, decay, self._done())
+            except ZeroDivisionError:
                 rule = "decay must leave the learning rate finite: 1 + decay·iterations is 0"
-                raise InputError(f"{rule}. Received: decay={self.decay!r} at iterations={self.iterations}")
-            self.current_learning_rate = checks.real("learning_rate", self.learning_rate) * (1.0 / divisor)
+                raise InputError(f"{rule}. Received: decay={decay!r} at iterations={self.iterations}") from None
 
     def update_params(self, layer: Any) -> None:
         """Update the weights and biases of a layer, in place, by one step.

@@ -19,7 +19,7 @@ from downslope.schedules.base import (
     whole_step,
 )
 
-__all__ = ["Constant", "Exponential", "InverseTime", "Piecewise", "Polynomial", "Step"]
+__all__ = ["Constant", "Exponential", "InverseTime", "Piecewise", "Polynomial", "Step", "inverse_time"]
 
 
 class Constant(Schedule):
@@ -43,6 +43,11 @@ class Constant(Schedule):
 
     def _rate(self, k: Any) -> Any:
         return self.base
+
+
+def inverse_time(base: Any, decay: Any, k: Any) -> Any:
+    """Return base · (1 / (1 + decay·k)), which gives the chapter's printed digits; for `InverseTime` and the book."""
+    return base * (1.0 / (1.0 + decay * k))
 
 
 class InverseTime(Schedule):
@@ -73,7 +78,7 @@ class InverseTime(Schedule):
     decay: float = number(at_least=0)
 
     def _rate(self, k: Any) -> Any:
-        return self.base * (1.0 / (1.0 + self.decay * k))
+        return inverse_time(self.base, self.decay, k)
 
 
 class Exponential(Schedule):
