@@ -125,7 +125,7 @@ def test_nothing_but_explosions(command):
 
 
 def test_an_interrupt_keeps_prints_and_draws_what_is_done(command):
-    slow = SMALL.replace("--epochs 20", "--epochs 150")
+    slow = SMALL.replace("--epochs 20", "--epochs 2000")
     line = f"{slow} {TWO} --seeds 100 --threads 1 --out kept --plot a.png --save r.csv"
     process = subprocess.Popen(
         [sys.executable, "-m", "downslope", *line.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
