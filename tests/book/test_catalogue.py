@@ -24,7 +24,8 @@ def test_every_printed_run_has_an_entry_and_answers_to_its_name():
 def test_trainings_and_descents_are_animated():
     """The chapter animates figure 10.01, the descents and every training; a function and a graph stand still."""
     still = {one.key for one in entries().values() if not one.animated}
-    assert still == {"fig10.02", "fig10.14", "decay", "claims"}
+    classes = {f"optimizer_{name}" for name in ("sgd", "adagrad", "rmsprop", "adam")}
+    assert still == {"fig10.02", "fig10.14", "decay", "claims", *classes}
 
 
 @pytest.mark.parametrize("text", ["fig10.19", "10.19", "Fig 10.19", "figure 10.19", " FIG10.19 ", "sgd_momentum_0.9"])

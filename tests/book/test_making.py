@@ -112,6 +112,29 @@ def test_the_script_runs_and_meets_the_first_rows(momentum):
     assert len(lines) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "left"),
+    [
+        ("sgd", ["learning_rate", "decay", "momentum"], "weight_momentums, bias_momentums"),
+        ("adagrad", ["learning_rate", "decay", "epsilon"], "weight_cache, bias_cache"),
+        ("rmsprop", ["learning_rate", "decay", "epsilon", "rho"], "weight_cache, bias_cache"),
+        (
+            "adam",
+            ["learning_rate", "decay", "epsilon", "beta_1", "beta_2"],
+            "weight_momentums, bias_momentums, weight_cache, bias_cache",
+        ),
+    ],
+)
+def test_a_class_shows_its_arguments_its_slots_and_its_rule(name, arguments, left):
+    made = make(entry(f"optimizer_{name}"))
+    (table,) = made.tables
+    assert [row[0] for row in table.rows] == arguments
+    found = table.notes[-1].removeprefix("It leaves on a layer: ").removesuffix(".").split(", ")
+    assert sorted(found) == sorted(left.split(", "))
+    assert any("←" in note for note in table.notes)
+    assert made.script.splitlines()[0].endswith("def update(") or "def update(xp" in made.script
+
+
 def test_claims_say_how_often_they_hold():
     (table,) = make(entry("claims")).tables
     assert table.words == 1

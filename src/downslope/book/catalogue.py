@@ -12,7 +12,7 @@ from downslope import checks
 
 __all__ = ["Entry", "entries", "entry"]
 
-Kind = Literal["training", "landscape", "rates", "schedule", "claims"]
+Kind = Literal["training", "landscape", "rates", "class", "schedule", "claims"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Entry:
         A line, and one or two sentences on what there is to see.
     kind : str
         How it is made: "training", "landscape" (a function, with or without a descent), "rates" (values against
-        steps), "schedule" or "claims".
+        steps), "class" (one of the chapter's optimizers), "schedule" or "claims".
     settings : mapping
         Of a training: the chapter's optimizer and its arguments, as `scripts.script` takes them.
     printed : str or None
@@ -65,6 +65,14 @@ _NOTES = {
 }
 
 
+_CLASSES = {
+    "SGD": "Plain descent, with decay and with momentum: its arguments, what it leaves on a layer, and its rule.",
+    "Adagrad": "A rate for each weight, divided by the root of the sum of its squared gradients.",
+    "RMSprop": "The same with a running mean in place of the sum, so that rates can rise again.",
+    "Adam": "Momentum and RMSProp together, both corrected for their start at zero.",
+}
+
+
 @cache
 def entries() -> dict[str, Entry]:
     """Return all entries by key: figures in the order of their numbers, then listings."""
@@ -95,6 +103,10 @@ def entries() -> dict[str, Entry]:
             Entry(key, _named(run.settings), _NOTES[name], "training", run.settings, name, also, animated=True)
         )
     adam = {"optimizer": "Adam", "learning_rate": 0.02, "decay": 1e-5}
+    for name, told in _CLASSES.items():
+        found.append(
+            Entry(f"optimizer_{name.lower()}", f"The class Optimizer_{name}", told, "class", {"optimizer": name})
+        )
     found += [
         Entry(
             "adam",

@@ -18,7 +18,7 @@ from downslope.processors import cores
 
 __all__ = ["end_with_parent", "make_all"]
 
-LONGEST_FIRST = ("training", "landscape", "rates", "claims", "schedule")
+LONGEST_FIRST = ("training", "landscape", "rates", "claims", "schedule", "class")
 
 
 def make_all(

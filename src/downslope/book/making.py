@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from downslope import book, rules
 from downslope.book.catalogue import Entry
 from downslope.book.descents import DESCENTS
 from downslope.book.printed import EPOCHS, Reproduction, chapter_run, reproduced
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     import polars
 
     from downslope.engines.descent import Descent
+    from downslope.rules import Optimizer
     from downslope.training import Run
 
 __all__ = ["EPOCHS", "File", "Made", "Table", "make", "read_records"]
@@ -30,6 +37,7 @@ Style = Literal["light", "dark"]
 Role = Literal["picture", "animation", "player", "movie", "data"]
 ROLES: dict[str, Role] = {".gif": "animation", ".html": "player", ".mp4": "movie"}
 RECORDS = "records"
+LISTING = "The rule as it is written here, and runs"
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class Made:
     script: str | None
     seconds: float
     complete: bool = True
+    script_title: str = "The script, in the chapter's style"
 
     @classmethod
     def from_json(cls, text: str) -> Made:
@@ -122,7 +131,11 @@ def make(
     started = time.perf_counter()
     tables: list[Table] = []
     files: list[File] = []
-    text = script(entry.settings) if entry.kind == "training" else None
+    text, heading = None, Made.script_title
+    if entry.kind == "training":
+        text = script(entry.settings)
+    elif entry.kind == "class":
+        text, heading = textwrap.dedent(inspect.getsource(_rule(entry).update)), LISTING
     complete = False
     try:
         for found in _MAKERS[entry.kind](entry, folder, tuple(movies), style, faithful):
@@ -134,12 +147,12 @@ def make(
     finally:  # whatever ended it early, what there is is recorded
         if not complete and folder is not None and files:
             _record(Made(entry.key, entry.title, entry.about, tables, files, text, 0.0, complete=False), folder)
-    if text is not None and folder is not None:
+    if entry.kind == "training" and folder is not None:
         name = f"{entry.key}.py"
         with written_whole(folder / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(str(text), encoding="utf-8")
         files.append(File(name, "data", "the training as a script in the chapter's style"))
-    made = Made(entry.key, entry.title, entry.about, tables, files, text, time.perf_counter() - started)
+    made = Made(entry.key, entry.title, entry.about, tables, files, text, time.perf_counter() - started, True, heading)
     if folder is not None:
         _record(made, folder)
     return made
@@ -343,7 +356,31 @@ def _data(frame: polars.DataFrame, folder: Path, name: str, about: str) -> File:
     return File(name, "data", about)
 
 
+def _class(entry: Entry, folder: Path | None, movies: tuple[str, ...], style: Style, faithful: bool) -> Found:
+    """Yield an optimizer's arguments, with what it leaves on a layer as it is seen after one update."""
+    chosen, rule = getattr(book, f"Optimizer_{entry.settings['optimizer']}"), _rule(entry)
+    told = {name: record.meaning for name, record in rule.settings.items()}
+    told["decay"] = "how fast the learning rate falls: learning_rate / (1 + decay · iterations)"
+    arguments = inspect.signature(chosen).parameters.values()
+    rows = [[one.name, repr(one.default), told[one.name]] for one in arguments]
+    one = np.ones((1, 1))
+    layer = SimpleNamespace(weights=one.copy(), biases=one.copy(), dweights=one, dbiases=one)
+    before = set(vars(layer))
+    made = chosen(momentum=0.9) if "momentum" in told and rule.name() == "sgd" else chosen()
+    made.update_params(layer)
+    left = ", ".join(name for name in vars(layer) if name not in before)
+    notes = [line.strip() for line in rule.documented("Formula").splitlines() if line.strip()]
+    notes.append(f"It leaves on a layer: {left}.")
+    yield Table(f"Optimizer_{entry.settings['optimizer']}", ["argument", "default", "meaning"], rows, notes, words=3)
+
+
+def _rule(entry: Entry) -> type[Optimizer]:
+    found: type[Optimizer] = getattr(rules, entry.settings["optimizer"])
+    return found
+
+
 _MAKERS: dict[str, Any] = {
+    "class": _class,
     "training": _training,
     "landscape": _landscape,
     "rates": _landscape,

@@ -94,7 +94,7 @@ def _section(folder: Path, made: Made) -> str:
     parts += [_figure(folder, file, made.about) for file in pictures[1:]]
     if made.script is not None:
         text = html.escape(made.script)
-        parts.append(f"<details><summary>The script, in the chapter's style</summary><pre>{text}</pre></details>")
+        parts.append(f"<details><summary>{html.escape(made.script_title)}</summary><pre>{text}</pre></details>")
     parts.append(_data(made))
     return f'<section id="{made.key}">\n' + "\n".join(part for part in parts if part) + "\n</section>"
 

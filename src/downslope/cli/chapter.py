@@ -182,6 +182,8 @@ def _print_scripts(wanted: Sequence[Entry]) -> None:
 
 
 def _print(made: Made) -> None:
+    from downslope.book.making import LISTING
+
     say(f"{made.key}: {made.title}")
     say(made.about)
     for table in made.tables:
@@ -189,6 +191,8 @@ def _print(made: Made) -> None:
         print_columns(table.columns, table.rows, left=table.words)
         for note in table.notes:
             say(note)
+    if made.script_title == LISTING and made.script:
+        say(f"\n{LISTING}:\n\n{made.script.rstrip()}")
 
 
 def _endings(movies: str) -> list[str]:
