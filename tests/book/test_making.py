@@ -132,7 +132,9 @@ def test_a_class_shows_its_arguments_its_slots_and_its_rule(name, arguments, lef
     found = table.notes[-1].removeprefix("It leaves on a layer: ").removesuffix(".").split(", ")
     assert sorted(found) == sorted(left.split(", "))
     assert any("←" in note for note in table.notes)
-    assert made.script.splitlines()[0].endswith("def update(") or "def update(xp" in made.script
+    scope = {"Any": object, "staticmethod": lambda function: function}
+    exec(compile(made.script, name, "exec"), scope)  # the listing is the rule: it compiles, and is called update
+    assert callable(scope["update"])
 
 
 def test_claims_say_how_often_they_hold():
