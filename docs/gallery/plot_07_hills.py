@@ -6,6 +6,8 @@ Figures 10.02 to 10.14 of the chapter, on a function of our own with the same fe
 lowest one, and walls on which a descent explodes.
 """
 
+import textwrap
+
 import downslope as ds
 from downslope.book.descents import DESCENTS
 
@@ -31,7 +33,7 @@ rolling = ds.descent_picture(paths("10.06", "10.07", "10.08"))
 # A learning rate too large jumps about, or overshoots at random, or explodes:
 
 for number in ("10.09", "10.10", "10.11"):
-    print(DESCENTS[number].caption)
+    print(textwrap.fill(DESCENTS[number].caption, 100))
 large = ds.descent_picture(paths("10.09", "10.10", "10.11"))
 
 # %%
@@ -42,5 +44,5 @@ chosen = ds.descent_picture(paths("10.12", "10.13"))
 # %%
 # Value against steps, from a learning rate far too high to one too low:
 
-print(DESCENTS["10.14"].caption)
+print(textwrap.fill(DESCENTS["10.14"].caption, 100))
 rates = ds.rates_picture(paths("10.14"))
