@@ -294,3 +294,21 @@ def test_a_rule_whose_changes_cannot_be_seen_is_not_continued(tmp_path):
     assert sweep(*parts, optimizer, **settings).complete  # the same object
     with pytest.raises(InputError, match="directory must be new for a rule whose code reaches a list"):
         sweep(*parts, ds.SGD(Rates()), **settings)
+
+
+def test_who_stops_it_right_after_the_first_result_has_that_result(monkeypatch):
+    """The interrupt comes when a result is kept, and before anybody was told of it."""
+    add, told = store_module.Store.add, []
+
+    def interrupted(self, made):
+        add(self, made)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(store_module.Store, "add", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ds.sweep(
+            ds.MLP([2, 4, 3]), ds.data.spiral(10), ds.SGD(), over={"learning_rate": [0.1, 0.2, 0.3]}, epochs=5, seeds=3,
+            threads=1, on_progress=lambda result: told.append(result.finished),
+        )  # fmt: skip
+    assert told
+    assert told[0] >= 1

@@ -170,7 +170,7 @@ def _run(
         _count(counts, before["outcome"])
     already = int(done.sum())
     chunks = _Chunks(job, done, executor)
-    stop = Stop()
+    stop, told = Stop(), False
     with deferred_interrupt(stop.set), progress_bar(progress, already, job.planned) as show:
         try:
             if already < job.planned:
@@ -181,8 +181,10 @@ def _run(
                         store.add(made)
                         _count(counts, made.summary["outcome"])
                         show(sum(counts.values()), counts["exploded"], counts["failed"])
-                        if on_progress is not None and not stop.is_set():
+                        # Once at least where something is done, so that whoever stops it soon has what there is.
+                        if on_progress is not None and not (told and stop.is_set()):
                             on_progress(result)
+                            told = True
         finally:
             stop.set()
             store.flush()
