@@ -13,7 +13,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
-from downslope.cli.output import counted, print_columns, say, tell
+from downslope.cli.output import counted, print_columns, say, tell, written
 from downslope.cli.problem import (
     OPTIMIZER,
     OUTPUT,
@@ -262,15 +262,8 @@ def _finish(found: Comparison, outputs: list[Writer], out: str | None, *, as_jso
     failed = found.frame().filter(found.frame()["outcome"] == "failed")
     if len(failed):
         tell(f"{counted(len(failed), 'run')} failed, the first with: {failed['message'][0]}")
-    failures: list[InputError] = []
-    for path, write in outputs:
-        try:
-            write(found, path)
-            tell(f"Wrote {path}")
-        except InputError as error:
-            failures.append(error)
-    if failures:
-        raise InputError("; ".join(str(failure) for failure in failures))
+    if (failure := written(found, outputs)) is not None:
+        raise failure
 
 
 def _print_json(found: Comparison, out: str | None) -> None:

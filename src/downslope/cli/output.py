@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import click
 
-__all__ = ["ReaderLeftError", "counted", "print_columns", "print_list", "say", "shown", "tell"]
+from downslope.errors import InputError
+
+__all__ = ["ReaderLeftError", "counted", "print_columns", "print_list", "say", "shown", "tell", "written"]
 
 
 class ReaderLeftError(Exception):
@@ -54,6 +58,18 @@ def print_columns(heads: Sequence[str], rows: Sequence[Sequence[str]], left: int
             for place, (text, width) in enumerate(zip(line, widths, strict=True))
         ]
         say("  ".join(cells).rstrip())
+
+
+def written(subject: Any, writers: Sequence[tuple[Path, Callable[[Any, Path], object]]]) -> InputError | None:
+    """Write the files that were asked for, each whatever becomes of the others; return what went wrong."""
+    failures: list[InputError] = []
+    for path, write in writers:
+        try:
+            write(subject, path)
+            tell(f"Wrote {path}")
+        except InputError as error:
+            failures.append(error)
+    return InputError("; ".join(str(failure) for failure in failures)) if failures else None
 
 
 def shown(default: float | bool) -> str:

@@ -13,9 +13,8 @@ import click
 from downslope import checks
 from downslope.cli.lines import Lines
 from downslope.cli.options import Number, SectionedCommand, option
-from downslope.cli.output import counted, tell
+from downslope.cli.output import counted, tell, written
 from downslope.cli.problem import OUTPUT, TRAINING, not_the_data, problem_from, problem_options
-from downslope.errors import InputError
 from downslope.files import TABLES, place, write_table
 from downslope.training import Run
 
@@ -99,13 +98,7 @@ def _writers(plot: str | None, history: str | None) -> list[Writer]:
 
 def _finish(run: Run, writers: list[Writer], lines: Lines, seconds: float) -> None:
     """Write the files that were asked for, each whatever becomes of the others, and print how the run ended."""
-    failures: list[InputError] = []
-    for path, write in writers:
-        try:
-            write(run, path)
-            tell(f"Wrote {path}")
-        except InputError as error:
-            failures.append(error)
+    failure = written(run, writers)
     lines.summary(seconds)
-    if failures:
-        raise InputError("; ".join(str(failure) for failure in failures))
+    if failure is not None:
+        raise failure
