@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"]
+__all__ = [
+    "DownslopeError",
+    "ExplosionError",
+    "GuardWarning",
+    "InputError",
+    "MissingExtraError",
+    "NonFiniteError",
+    "RuleError",
+]
 
 
 class DownslopeError(Exception):
@@ -21,8 +29,27 @@ class MissingExtraError(DownslopeError, ImportError):
         self.extra = extra
 
 
-class NonFiniteError(DownslopeError, ArithmeticError):
+class ExplosionError(DownslopeError, ArithmeticError):
+    """Training ended because the loss explodes; the run stands at its last good state.
+
+    `step` is the update at which it was noticed, None where that is not known.
+    """
+
+    def __init__(self, message: str, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
+
+    def __reduce__(self) -> tuple[type[ExplosionError], tuple[str, int | None]]:
+        """Return how a copy is made, in another process too."""
+        return type(self), (str(self), self.step)
+
+
+class NonFiniteError(ExplosionError):
     """A loss, gradient or weight became infinite or NaN; the run stopped and kept its last finite state."""
+
+
+class GuardWarning(UserWarning):
+    """Something in the training looks wrong; the sentence names a setting and a direction."""
 
 
 class RuleError(DownslopeError):

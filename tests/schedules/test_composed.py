@@ -6,7 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from downslope.errors import InputError
-from downslope.schedules import Chain, Constant, Cosine, Exponential, ForSteps, LinearWarmup, Piecewise, Step
+from downslope.schedules import (
+    Chain,
+    Constant,
+    Cosine,
+    Exponential,
+    ForSteps,
+    LinearWarmup,
+    Piecewise,
+    Scaled,
+    Shifted,
+    Step,
+    from_description,
+)
 
 
 def test_the_next_schedule_sees_its_own_k_from_zero():
@@ -94,3 +106,25 @@ def test_wrong_parts_get_one_sentence(make, message):
     with pytest.raises(InputError) as caught:
         make()
     assert str(caught.value) == message
+
+
+def test_a_scaled_schedule_multiplies_every_rate_and_scales_are_joined():
+    cosine, k = Cosine(0.3, steps=9), np.arange(12)
+    twice = cosine.scaled(0.5).scaled(0.25)
+    assert twice == Scaled(cosine, factor=0.125)
+    assert twice(k).tolist() == [0.125 * cosine(one) for one in range(12)] == [twice(one) for one in range(12)]
+    assert (twice.length, Constant(0.1).scaled(2).length) == (9, None)
+    assert from_description(twice.describe()) == twice
+    with pytest.raises(InputError, match=r"^factor must be above 0\. Received: factor=0$"):
+        cosine.scaled(0)
+
+
+def test_a_shifted_schedule_begins_later_and_holds_its_first_rate_until_then():
+    step, k = Step(1.0, every=2, factor=0.5), np.arange(12)
+    later = step.shifted(5)
+    assert later == Shifted(step, start=5)
+    assert later(k).tolist() == [step(max(one - 5, 0)) for one in range(12)] == [later(one) for one in range(12)]
+    assert step.shifted(0) is step
+    assert Cosine(0.3, steps=9).shifted(5).length == 14
+    assert from_description(later.describe()) == later
+    assert later.for_steps(7).then(Constant(0.1))(7) == 0.1

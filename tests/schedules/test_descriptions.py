@@ -81,7 +81,7 @@ def test_a_schedule_of_ones_own():
     [
         (None, r"^schedule must be a dictionary with \"name\" and settings\. Received: schedule=None$"),
         ("cosine", r"^schedule must be a dictionary with \"name\" and settings\. Received: schedule='cosine'$"),
-        ({}, r"^schedule must be one of constant, .*, chain, for-steps\. Received: schedule=None$"),
+        ({}, r"^schedule must be one of constant, .*, chain, for-steps, scaled, shifted\. Received: schedule=None$"),
         ({"name": "cosin"}, r"Received: schedule='cosin'\. Did you mean 'cosine'\?$"),
         ({"name": ["cosine"]}, r"^schedule must be one of constant, .* Received: schedule=\['cosine'\]$"),
         (

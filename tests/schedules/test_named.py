@@ -17,7 +17,9 @@ from downslope.schedules import (
     OneCycle,
     Piecewise,
     Polynomial,
+    Scaled,
     Schedule,
+    Shifted,
     Step,
     by_name,
     names,
@@ -39,7 +41,7 @@ def test_names_are_those_of_the_command_line():
     ]
     public = {getattr(downslope.schedules, name) for name in downslope.schedules.__all__}
     classes = {one for one in public if isinstance(one, type)}
-    assert {by_name(name) for name in names()} == classes - {Schedule, Chain, ForSteps}
+    assert {by_name(name) for name in names()} == classes - {Schedule, Chain, ForSteps, Scaled, Shifted}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ class Adamax(Optimizer):
     beta_2 = setting(0.999, at_least=0, below=1, meaning="share of the largest gradient kept at each step")
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     slots = ("m", "u")
+    momentum_slots = ("m",)
     steps_as_arrays = True
 
     def per_step(self, step: Any) -> Mapping[str, Any]:

@@ -50,6 +50,8 @@ class AdEMAMix(Optimizer):
     weight_decay = setting(0.0, at_least=0, meaning="share of every parameter, times the rate, taken off each step")
     warmup = setting(0, at_least=0, meaning="updates over which alpha and beta_3 rise to their values", unit="steps")
     slots = ("m", "m_slow", "v")
+    momentum_slots = ("m", "m_slow")
+    slot_family = "adam"
     steps_as_arrays = True
 
     def per_step(self, step: Any) -> Mapping[str, Any]:

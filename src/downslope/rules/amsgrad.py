@@ -40,6 +40,8 @@ class AMSGrad(Optimizer):
     beta_2 = setting(0.999, at_least=0, below=1, meaning="share of the mean squared gradient kept at each step")
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     slots = ("m", "v", "v_max")
+    momentum_slots = ("m",)
+    slot_family = "adam"
     steps_as_arrays = True
 
     def per_step(self, step: Any) -> Mapping[str, Any]:

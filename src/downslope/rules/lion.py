@@ -35,6 +35,7 @@ class Lion(Optimizer):
     beta_2 = setting(0.99, at_least=0, below=1, meaning="share of the mean gradient kept at each step")
     weight_decay = setting(0.0, at_least=0, meaning="share of every parameter, times the rate, taken off each step")
     slots = ("m",)
+    momentum_slots = ("m",)
     steps_as_arrays = True
 
     def per_step(self, step: Any) -> Mapping[str, Any]:

@@ -61,6 +61,8 @@ class NAdam(Optimizer):
     epsilon = setting(1e-7, above=0, meaning="added to the denominator, against division by zero")
     momentum_decay = setting(0.004, at_least=0, meaning="how soon the look ahead rises from half of beta_1 to beta_1")
     slots = ("m", "v")
+    momentum_slots = ("m",)
+    slot_family = "adam"
     steps_as_arrays = True
 
     def per_step(self, step: Any) -> Mapping[str, Any]:

@@ -49,6 +49,10 @@ class Optimizer:
     steps_as_arrays: ClassVar[bool] = True
     """Whether `per_step` takes an array of steps too, and gives each step the bits it has alone. A class with a
     `per_step` of its own says so beside it; else that is called once a step."""
+    momentum_slots: ClassVar[tuple[str, ...]] = ()
+    """Slots that keep a step or a gradient's direction going; cleared, what moves comes to rest."""
+    slot_family: ClassVar[str] = ""
+    """Rules of one family mean the same by slots of the same name: a run that changes between them keeps those."""
     update: ClassVar[Callable[..., Any]]
     __signature__: ClassVar[inspect.Signature]
     learning_rate: Any
@@ -203,6 +207,13 @@ class Optimizer:
                 raise refuse("learning_rate", "a number, or a schedule with a base", schedule)
             return self.replace(learning_rate=dataclasses.replace(schedule, base=rate))
         return self.replace(learning_rate=rate)
+
+    def scaled(self, factor: float) -> Self:
+        """Return a copy whose learning rate, or every rate of its schedule, is multiplied by `factor`."""
+        rate = self.values()["learning_rate"]
+        if hasattr(rate, "scaled"):
+            return self.replace(learning_rate=rate.scaled(factor))
+        return self.replace(learning_rate=(lambda k: factor * rate(k)) if callable(rate) else factor * rate)
 
     def slots_in_use(self) -> tuple[str, ...]:
         """Return the slots these settings need; a rule overrides it where a setting switches a slot off."""

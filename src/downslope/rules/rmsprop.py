@@ -47,6 +47,7 @@ class RMSprop(Optimizer):
     momentum = setting(0.0, at_least=0, below=1, meaning="share of the last step kept in the next", scheduled=True)
     centered = setting(False, meaning="divide by the spread around the mean gradient instead of around zero")
     slots = ("cache", "mean", "velocity")
+    momentum_slots = ("velocity",)
     steps_as_arrays = True
 
     def slots_in_use(self) -> tuple[str, ...]:

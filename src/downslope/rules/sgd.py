@@ -39,6 +39,7 @@ class SGD(Optimizer):
     momentum = setting(0.0, at_least=0, below=1, meaning="share of the last step kept in the next", scheduled=True)
     nesterov = setting(False, meaning="look ahead: apply the momentum once more to the new velocity")
     slots = ("velocity",)
+    momentum_slots = ("velocity",)
 
     def slots_in_use(self) -> tuple[str, ...]:
         """Return no slot where momentum is 0: the velocity would only repeat the last step."""

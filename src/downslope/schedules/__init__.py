@@ -5,7 +5,7 @@ one another with `then`, and `parse` reads one from a line of text.
 """
 
 from downslope.schedules.base import Schedule
-from downslope.schedules.composed import Chain, ForSteps
+from downslope.schedules.composed import Chain, ForSteps, Scaled, Shifted
 from downslope.schedules.cyclic import Cosine, LinearWarmup, OneCycle
 from downslope.schedules.decay import Constant, Exponential, InverseTime, Piecewise, Polynomial, Step
 from downslope.schedules.named import by_name, from_description, is_built_in, names, parse
@@ -21,7 +21,9 @@ __all__ = [
     "OneCycle",
     "Piecewise",
     "Polynomial",
+    "Scaled",
     "Schedule",
+    "Shifted",
     "Step",
     "by_name",
     "from_description",

@@ -212,6 +212,34 @@ class Schedule(ABC):
 
         return Chain((self, following))
 
+    def scaled(self, factor: float) -> Schedule:
+        """Return this schedule with every rate multiplied by `factor`.
+
+        Examples
+        --------
+        >>> from downslope.schedules import Constant
+        >>> Constant(0.1).scaled(0.5)
+        Scaled(Constant(0.1), factor=0.5)
+        """
+        from downslope.schedules.composed import Scaled
+
+        if isinstance(self, Scaled):
+            return Scaled(self.schedule, factor=factor * self.factor)
+        return Scaled(self, factor=factor)
+
+    def shifted(self, start: int) -> Schedule:
+        """Return this schedule as one that begins after `start` updates.
+
+        Examples
+        --------
+        >>> from downslope.schedules import Cosine
+        >>> Cosine(0.1, steps=900).shifted(4000)(4450)
+        0.05
+        """
+        from downslope.schedules.composed import Shifted
+
+        return Shifted(self, start=start) if start else self
+
     @abstractmethod
     def _rate(self, k: Any) -> Any:
         """Return the formula's value for an int or an int64 array `k`, already checked."""

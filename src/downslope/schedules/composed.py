@@ -1,4 +1,4 @@
-"""Schedules made of schedules: one after the other, and one with a length."""
+"""Schedules made of schedules: one after the other, with a length, later, or multiplied."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from downslope.schedules.base import (
     count,
     missing_length,
     nested,
+    number,
     several,
 )
 
-__all__ = ["Chain", "ForSteps"]
+__all__ = ["Chain", "ForSteps", "Scaled", "Shifted"]
 
 
 class ForSteps(Schedule):
@@ -110,3 +111,78 @@ class Chain(Schedule):
             start += before.length or 0
             rate = where(k >= start, part._rate(maximum(k - start, 0)), rate)
         return rate
+
+
+class Scaled(Schedule):
+    """A schedule with every rate multiplied by a number, made by `Schedule.scaled`.
+
+    Formula: η_k = factor · schedule(k).
+
+    Parameters
+    ----------
+    schedule : Schedule
+        What gives the learning rate.
+    factor : float
+        What it is multiplied by, above 0.
+
+    Examples
+    --------
+    >>> from downslope.schedules import InverseTime
+    >>> InverseTime(1.0, decay=0.1).scaled(0.5)(10)
+    0.25
+    """
+
+    formula: ClassVar[str] = "η_k = factor · schedule(k)"
+    schedule: Schedule = nested()
+    factor: float = number(above=0)
+
+    def inside(self) -> tuple[Schedule, ...]:
+        """Return the schedule this one is made of."""
+        return (self.schedule,)
+
+    @property
+    def length(self) -> int | None:
+        """That of the schedule."""
+        return self.schedule.length
+
+    def _rate(self, k: Any) -> Any:
+        return self.factor * self.schedule._rate(k)
+
+
+class Shifted(Schedule):
+    """A schedule that begins later, made by `Schedule.shifted`; before, its first rate holds.
+
+    So a run that gets a schedule in the middle goes through it from its beginning.
+
+    Formula: η_k = schedule(max(k − start, 0)).
+
+    Parameters
+    ----------
+    schedule : Schedule
+        What gives the learning rate.
+    start : int
+        The number of updates after which it begins, at least 0.
+
+    Examples
+    --------
+    >>> from downslope.schedules import InverseTime
+    >>> later = InverseTime(1.0, decay=0.1).shifted(1000)
+    >>> later(0), later(1000), later(1010)
+    (1.0, 1.0, 0.5)
+    """
+
+    formula: ClassVar[str] = "η_k = schedule(max(k − start, 0))"
+    schedule: Schedule = nested()
+    start: int = count(at_least=0)
+
+    def inside(self) -> tuple[Schedule, ...]:
+        """Return the schedule this one is made of."""
+        return (self.schedule,)
+
+    @property
+    def length(self) -> int | None:
+        """That of the schedule, and `start` more."""
+        return None if self.schedule.length is None else self.start + self.schedule.length
+
+    def _rate(self, k: Any) -> Any:
+        return self.schedule._rate(maximum(k - self.start, 0))

@@ -10,7 +10,7 @@ from typing import Any
 from downslope import checks
 from downslope.errors import InputError
 from downslope.schedules.base import Schedule
-from downslope.schedules.composed import Chain, ForSteps
+from downslope.schedules.composed import Chain, ForSteps, Scaled, Shifted
 from downslope.schedules.cyclic import Cosine, LinearWarmup, OneCycle
 from downslope.schedules.decay import Constant, Exponential, InverseTime, Piecewise, Polynomial, Step
 
@@ -28,7 +28,8 @@ CLASSES: tuple[type[Schedule], ...] = (
     OneCycle,
 )
 BY_NAME = {cls.name(): cls for cls in CLASSES}
-DESCRIBED: dict[str, type[Schedule]] = {**BY_NAME, Chain.name(): Chain, ForSteps.name(): ForSteps}
+COMPOSED = (Chain, ForSteps, Scaled, Shifted)
+DESCRIBED: dict[str, type[Schedule]] = {**BY_NAME, **{cls.name(): cls for cls in COMPOSED}}
 
 
 def names() -> list[str]:
@@ -53,7 +54,7 @@ def is_built_in(schedule: Any) -> bool:
     Those give each element of an array the bits of the single number; anybody else's may not.
     """
     return type(schedule) in CLASSES or (
-        type(schedule) in (Chain, ForSteps) and all(is_built_in(part) for part in schedule.inside())
+        type(schedule) in COMPOSED and all(is_built_in(part) for part in schedule.inside())
     )
 
 
