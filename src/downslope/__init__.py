@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from downslope.engines.rule_check import check_rule as check_rule
     from downslope.engines.tuning import tuned as tuned
     from downslope.errors import DownslopeError as DownslopeError
+    from downslope.errors import ExplosionError as ExplosionError
+    from downslope.errors import GuardWarning as GuardWarning
     from downslope.errors import InputError as InputError
     from downslope.errors import MissingExtraError as MissingExtraError
     from downslope.errors import NonFiniteError as NonFiniteError
@@ -87,7 +89,10 @@ if TYPE_CHECKING:
     from downslope.sweeps import parse_range as parse_range
     from downslope.sweeps import sweep as sweep
     from downslope.sweeps import values as values
+    from downslope.training import Guard as Guard
     from downslope.training import History as History
+    from downslope.training import Log as Log
+    from downslope.training import ReduceOnPlateau as ReduceOnPlateau
     from downslope.training import Run as Run
 
 ROOMS = ("data", "landscapes", "network", "rules", "schedules", "sweeps")
@@ -96,7 +101,10 @@ HOMES = {
     "downslope.engines.descent": ("Descent", "descend"),
     "downslope.engines.rule_check": ("check_rule",),
     "downslope.engines.tuning": ("tuned",),
-    "downslope.errors": ("DownslopeError", "InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
+    "downslope.errors": (
+        *("DownslopeError", "ExplosionError", "GuardWarning"),
+        *("InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
+    ),
     "downslope.figures": (
         *("MapAxis", "comparison_picture", "descent_animation", "descent_picture", "landscape_picture", "map_picture"),
         *("rates_picture", "schedule_picture", "training_animation", "training_picture"),
@@ -117,7 +125,7 @@ HOMES = {
     "downslope.sweeps": (
         *("Comparison", "SweepResult", "compare", "linear", "log", "open_sweep", "parse_range", "sweep", "values"),
     ),
-    "downslope.training": ("History", "Run"),
+    "downslope.training": ("Guard", "History", "Log", "ReduceOnPlateau", "Run"),
 }
 
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names}

@@ -6,6 +6,7 @@ import pytest
 
 import downslope as ds
 from downslope.engines.reference import Reference
+from downslope.training import course
 from downslope.training import run as run_module
 
 
@@ -39,7 +40,7 @@ def printed_runs():
 @pytest.fixture
 def disturb(monkeypatch):
     """A function: the next runs made call `action()` once, at one step, before or after that step is kept."""
-    monkeypatch.setattr(run_module, "ENGINES", dict(run_module.ENGINES))
+    monkeypatch.setattr(course, "ENGINES", dict(course.ENGINES))
     # The engine that keeps every step, so that each can be disturbed.
     monkeypatch.setattr(run_module, "engine_name", lambda *_: "reference")
 
@@ -47,7 +48,7 @@ def disturb(monkeypatch):
         class Disturbed(Reference):
             done = False
 
-            def advance(self, problem, rule, state, steps, control, keep):
+            def advance(self, problem, rule, state, steps, control, keep, watch=None):
                 def disturbed_keep(state, first, records):
                     if state.step != step or self.done:
                         keep(state, first, records)
@@ -59,8 +60,8 @@ def disturb(monkeypatch):
                     if after:
                         action()
 
-                super().advance(problem, rule, state, steps, control, disturbed_keep)
+                super().advance(problem, rule, state, steps, control, disturbed_keep, watch)
 
-        run_module.ENGINES["reference"] = Disturbed
+        course.ENGINES["reference"] = Disturbed
 
     return at

@@ -1,9 +1,12 @@
-"""A run: settings, training in pieces, history, predictions. It emits events; it draws nothing."""
+"""A run: training in pieces, steered and watched, its history and its log. It emits events; it draws nothing."""
 
 from __future__ import annotations
 
+from downslope.training.guard import Guard
 from downslope.training.history import History
+from downslope.training.log import Entry, Log
+from downslope.training.plateau import ReduceOnPlateau
 from downslope.training.run import Run
 from downslope.training.setup import output_width
 
-__all__ = ["History", "Run", "output_width"]
+__all__ = ["Entry", "Guard", "History", "Log", "ReduceOnPlateau", "Run", "output_width"]

@@ -126,6 +126,12 @@ class History:
         self._epochs[start:end], self._values[start:end] = numbers, rows
         self._length = end
 
+    def cut(self, epochs: int) -> None:
+        """Forget the epochs from that number on; arrays that were asked for before keep them."""
+        length = int(np.searchsorted(self._epochs[: self._length], epochs))
+        if length < self._length:
+            self._epochs, self._values, self._length = self._epochs.copy(), self._values.copy(), length
+
     def empty(self) -> History:
         """Return a history of the same columns without rows."""
         twin = copy.copy(self)

@@ -1,36 +1,33 @@
-"""A run: a network, data and an optimizer, trained as far as one likes, and asked at any time."""
+"""A run: a network, data and an optimizer, trained as far as one likes, steered, and asked at any time."""
 
 from __future__ import annotations
 
-import copy
-import importlib
 import os
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from downslope import checks
 from downslope.data import Dataset
-from downslope.engines.choice import ENGINES, engine_name
-from downslope.engines.problem import Control, EpochRecord, State
-from downslope.engines.update import FloatArray
+from downslope.engines.choice import engine_name
+from downslope.engines.problem import Control
 from downslope.errors import InputError
 from downslope.network import Loss, Network
 from downslope.rules import Optimizer
+from downslope.schedules import Schedule
+from downslope.training.changes import changed_rule, differences, told
+from downslope.training.course import Course
+from downslope.training.guard import Guard, guard_from
 from downslope.training.history import History
 from downslope.training.interrupt import deferred_interrupt
+from downslope.training.log import Entry, Parent
 from downslope.training.progress import progress_bar
 from downslope.training.setup import expect, set_up
 
 __all__ = ["Run"]
 
-_one_call = threading.Lock()
 
-
-class Run:
+class Run(Course):
     """A network in training.
 
     Parameters
@@ -59,6 +56,9 @@ class Run:
         training rows. Left out: as the data set suggests. Losses are then in standardized units.
     engine : "compiled", "blas" or "reference", optional
         What executes the steps. Left out: the fastest that can, see `engine`.
+    guard : str, Guard or None
+        What watches every step: "warn" says what it sees and changes nothing; "stop", "rollback" and "clip" act, see
+        `Guard`; None watches nothing.
 
     Raises
     ------
@@ -72,6 +72,8 @@ class Run:
     >>> run.train(epochs=50)
     >>> bool(run.history.loss[-1] < run.history.loss[0])
     True
+    >>> run.change(learning_rate=0.1).told
+    'learning_rate=0.1 (was 0.5)'
     """
 
     def __init__(
@@ -87,8 +89,10 @@ class Run:
         dtype: str = "float32",
         standardize: bool | None = None,
         engine: str | None = None,
+        guard: str | bool | Guard | None = "warn",
     ) -> None:
         expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
+        self.guard = guard_from(guard)
         setup = set_up(
             network,
             data,
@@ -99,64 +103,17 @@ class Run:
             dtype=dtype,
             standardize=standardize,
         )
-        self.network, self.data, self.optimizer = network, data, optimizer
-        self.problem, self.preparation, self.loss = setup.problem, setup.preparation, setup.problem.loss
+        problem = setup.problem
+        self.network, self.data = network, data
+        self.preparation, self.loss = setup.preparation, problem.loss
         self.seed, self.dtype = setup.seed, setup.dtype
-        self.history = History(data.kind, validation=self.problem.validation is not None)
-        self._engine = ENGINES[engine_name(engine, network, self.loss, self.problem.batch_size)]()
-        self._start = self._state = State.start(setup.parameters, optimizer)
-        self._training = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy is made of: a copy has a history of its own, and is not in training."""
-        return {**self.__dict__, "history": self.history.copy(), "_training": False}
-
-    def __repr__(self) -> str:
-        return f"<Run of {self.network!r} on {self.data.name} with {self.optimizer!r}: {self.epoch} epochs done>"
-
-    @property
-    def engine(self) -> str:
-        """What executes the steps.
-
-        "compiled": machine code made from the rules' and layers' formulas; the same bits on every processor.
-        "blas": the same for large layers, with matrix products by NumPy's BLAS; the same bits on one machine with one
-        number of threads. "reference": plain NumPy, to be read; likewise.
-        """
-        return self._engine.name
-
-    def engine_record(self) -> dict[str, Any]:
-        """Return what executes the steps and what decides their last bits: `name`, and with BLAS, which one.
-
-        `blas` holds its name, its version, the kind of processor whose kernels it chose, and its number of threads.
-        """
-        return self._engine.describe()
-
-    @property
-    def state(self) -> State:
-        """Parameters, slots and step: everything that training changes."""
-        return self._state
-
-    @property
-    def epoch(self) -> int:
-        """How many epochs are complete."""
-        return self._state.epoch
-
-    @property
-    def step(self) -> int:
-        """How many updates were made."""
-        return self._state.step
-
-    @property
-    def parameters(self) -> FloatArray:
-        """All weights and biases as one vector (a copy)."""
-        return self._state.parameters.copy()
-
-    def at_start(self) -> Run:
-        """Return a run of its own that stands where this one began; trained as far, it has the same bits."""
-        other = copy.copy(self)
-        other._state, other.history = self._start, self.history.empty()
-        other._engine = ENGINES[self._engine.name]()
-        return other
+        self.history = History(data.kind, validation=problem.validation is not None)
+        name = engine_name(engine, network, self.loss, problem.batch_size)
+        self.given = {
+            "loss": self.loss, "batch_size": batch_size, "validation": validation, "seed": setup.seed,
+            "dtype": setup.dtype.name, "standardize": setup.standardize, "engine": name, "guard": self.guard,
+        }  # fmt: skip
+        self._begin(problem, setup.parameters, optimizer, name)
 
     def train(
         self,
@@ -165,13 +122,14 @@ class Run:
         progress: bool | None = None,
         on_epoch: Callable[[Run, int], None] | None = None,
         every: int = 1,
+        on_event: Callable[[Run, Entry], None] | None = None,
     ) -> None:
         """Train for so many epochs more; in pieces or at once, the bits are the same.
 
         Ctrl-C lets the step under way finish, keeps everything, and raises KeyboardInterrupt; a second one
         interrupts at once, and the last finished step is kept. The next `train` goes on where this one stopped. An
         epoch cut short is then finished first, as the first of its epochs. Whatever else ends training early, an
-        error in `on_epoch` or NonFiniteError, leaves the run as whole.
+        error in `on_epoch` or an explosion, leaves the run as whole.
 
         Parameters
         ----------
@@ -181,13 +139,19 @@ class Run:
             Whether to show a progress bar on stderr; left out, where stderr is a terminal.
         on_epoch : callable, optional
             Called with this run and the epoch's number when an epoch is done and recorded in the history. It may
-            ask the run anything and copy it, but not train it.
+            ask the run anything, copy and change it, but not train it. An epoch made again after a rollback is told
+            again.
         every : int
             Call `on_epoch` for the epochs 0, every, 2·every, … only, at least 1. Epochs in between run on without a
             stop, so a large number is quicker.
+        on_event : callable, optional
+            Called with this run and each entry that the guard writes into the log. Left out, the first of each kind
+            is a `GuardWarning`.
 
         Raises
         ------
+        ExplosionError
+            If the guard's policy, or the last of its rollbacks, is to stop; the run stands at its last good state.
         NonFiniteError
             If a loss, gradient, weight or slot is infinite or NaN; the run keeps the state before that step.
         InputError
@@ -197,160 +161,222 @@ class Run:
         checks.whole("every", every, at_least=1)
         if progress is not None:
             checks.flag("progress", progress)
-        if on_epoch is not None and not callable(on_epoch):
-            raise checks.refuse("on_epoch", "a function of the run and the epoch", on_epoch)
-        with _one_call:
-            if self._training:
-                raise InputError("a run must be trained by one call at a time. Received: a call of train in another")
-            self._training = True
+        for name, called in (("on_epoch", on_epoch), ("on_event", on_event)):
+            if called is not None and not callable(called):
+                raise checks.refuse(name, f"a function of the run and the {name.removeprefix('on_')}", called)
         control = Control()
+        self._requests.begin(control)
+        self._listener, self._warned = on_event, set()
         try:
             with (
+                self._saved_at_the_end(),
                 deferred_interrupt(control.stop),
                 progress_bar(progress, self.epoch, last, self.history) as show,
             ):
                 while self.epoch < last and not control.stopping:
+                    self._requests.serve()
                     due = -(-self.epoch // every) * every
                     target = last if on_epoch is None else min(due + 1, last)
-                    self._advance(target, control, show)
-                    if on_epoch is not None and self.epoch == due + 1:
+                    self._advance(self._step_of(self._reduce_or(target)), control, show)
+                    if on_epoch is not None and self.epoch == due + 1 and not self.state.batch:
                         on_epoch(self, due)
         finally:
-            self._training = False
+            self._requests.end()
 
-    def _advance(self, target: int, control: Control, show: Callable[[int], None]) -> None:
-        """Train until `target` epochs are complete, or `control` asks for a stop."""
+    def stop(self) -> None:
+        """Let the training under way, in this thread or another, end after its step as if all its epochs were done."""
+        self._requests.stop()
 
-        def keep(state: State, first: int, records: Sequence[EpochRecord] | NDArray[np.float64]) -> None:
-            if len(records):
-                self.history.extend(np.arange(first, first + len(records)), records)
-            self._state = state  # one assignment, after the history: whenever this is interrupted, the run is whole
-            if len(records):
-                show(state.epoch)
+    @contextmanager
+    def _saved_at_the_end(self) -> Iterator[None]:
+        """Let the autosave have the last word, however training ends."""
+        try:
+            yield
+        except BaseException:
+            if self._autosave is not None:
+                self._autosave.finish(self, quiet=True)
+            raise
+        if self._autosave is not None:
+            self._autosave.finish(self)
 
-        state = self._state
-        steps = (target - state.epoch) * self.problem.steps_per_epoch - state.batch
-        self._engine.advance(self.problem, self.optimizer, state, steps, control, keep)
+    def change(
+        self,
+        *,
+        optimizer: Optimizer | None = None,
+        schedule: Callable[[int], float] | None = None,
+        batch_size: int | None = None,
+        **settings: Any,
+    ) -> Entry:
+        """Change settings from the next update on; from any thread, while it trains too.
 
-    def outputs(self, rows: Any) -> FloatArray:
-        """Return the network's raw outputs (logits, or standardized values) for rows as `predict` takes them."""
-        return self._forward(self.preparation.inputs_of(rows, self.dtype))
-
-    def predict(self, rows: Any) -> NDArray[Any]:
-        """Return a prediction for each row.
+        Each change is an entry of `log`; made again with the same changes at the same steps, a run has the same bits.
+        What becomes of the slots: as long as the rule stays they keep their values, and a slot that comes into use
+        begins at zero. The learning rate is inside a velocity, so what already moves is not rescaled. Another rule
+        begins with slots at zero, unless both are of the Adam family, where slots of the same name are kept.
 
         Parameters
         ----------
-        rows : array, shape (n, features), data frame or Dataset
-            In the data's own units; of a data frame or Dataset the feature columns are taken by name.
+        optimizer : Optimizer, optional
+            Another one.
+        schedule : Schedule or function, optional
+            Of the learning rate. Every schedule given here begins here: it sees k = 0 at the next update.
+        batch_size : int, optional
+            Rows an update, from the next epoch on (at once where none is under way).
+        settings
+            Such as `learning_rate=0.05, momentum=0.5`, of `optimizer` where that is given too.
 
         Returns
         -------
-        array, shape (n,)
-            Labels as the data gave them (text, whole numbers or truth values); in regression, values in the target's
-            units, of shape (n, targets) where there are several. Values and probabilities are as infinite or NaN as
-            the outputs of a run that diverged; its labels are then arbitrary.
+        Entry
+            What was written into the log, with the step. In another thread than the one that trains, the call waits
+            until the step under way is done.
 
         Raises
         ------
         InputError
-            If a column is missing, the width differs, or a value is not a finite number.
+            If nothing is to be changed, the optimizer has no such setting, or a value is not legal.
         """
-        return self.preparation.predictions(self.outputs(rows))
+        return self._requests.ask(lambda: self._change(optimizer, schedule, batch_size, settings))
 
-    def predict_proba(self, rows: Any) -> FloatArray:
-        """Return the probability of each class, shape (n, classes), in the order of `data.classes`."""
-        return self.preparation.probabilities(self.loss, self.outputs(rows))
+    def _change(self, optimizer: Any, schedule: Any, batch_size: Any, settings: dict[str, Any]) -> Entry:
+        if optimizer is None and schedule is None and batch_size is None and not settings:
+            raise InputError("change must be given what to change, such as learning_rate=0.1. Received: nothing")
+        rule, size, changed = None, None, {}
+        if batch_size is not None:
+            size = min(checks.whole("batch_size", batch_size, at_least=1), self.problem.rows)
+            changed["batch_size"] = (str(self._now.pending or self._now.batch_size), str(size))
+        if optimizer is not None or schedule is not None or settings:
+            rule = changed_rule(self.optimizer, self.step, optimizer, schedule, settings)
+            rule.at(self.step + 1)  # a schedule's first value is legal, or the change is refused
+            changed = {**differences(self.optimizer, rule), **changed}
+        sentence = told(changed) or "nothing differs"
+        return self._act(Entry(self.step, self.epoch, "change", "user", sentence, rule, size, settings=changed))
 
-    def evaluate(self, on: Literal["training", "validation"] | Dataset = "training") -> dict[str, float]:
-        """Measure the present state.
+    def at(self, step: int | None = None, *, epoch: int | None = None) -> Run:
+        """Return a run of its own that stands at a past step, with the bits it had: state, history and log.
+
+        Moments are kept thinly; from the nearest before it the step is made again, with every change of the log.
 
         Parameters
         ----------
-        on : "training", "validation" or Dataset
-            The training rows, the validation part, or other data with the same columns (by name).
-
-        Returns
-        -------
-        dict
-            `loss` (penalty included) and `accuracy`; in regression `loss`, `r2`, and `rmse` and `mae` in the
-            target's own units. Of several targets r2, rmse and mae are the means.
+        step : int
+            The updates made, from 0 to `run.step`. A past step is given as it was before anything was changed there;
+            the present one as it is now.
+        epoch : int, in place of step
+            The epochs complete.
         """
-        if isinstance(on, Dataset):
-            part = self.preparation.part(on, slice(None), self.dtype)
-        elif checks.one_of("on", on, ["training", "validation"]) == "training":
-            part = self.problem.training
-        elif self.problem.validation is not None:
-            part = self.problem.validation
+        if (step is None) == (epoch is None):
+            raise InputError(f"at must be given a step or an epoch. Received: step={step!r}, epoch={epoch!r}")
+        other = self._copied()
+        last = other.step
+        if epoch is not None:
+            checks.whole("epoch", epoch, at_most=other.epoch)
+            where = other._began(epoch)
         else:
-            raise InputError("on must be 'training' where the run has no validation part. Received: on='validation'")
-        scores = self._engine.measure(self.problem, self._state.parameters, part)
-        result = {"loss": scores.loss, self.history.score_name: scores.score}
-        if self.preparation.classes is None:
-            values = self.preparation.values
-            with np.errstate(all="ignore"):
-                error = values(self._forward(part.inputs)) - values(part.targets)
-                result["rmse"] = float(np.sqrt(np.mean(np.square(error), axis=0)).mean())
-                result["mae"] = float(np.abs(error).mean())
-        return result
+            where = checks.whole("step", step, at_most=last)
+        found = other._copy_at(where, before=where < last)
+        found._become_another(where)
+        return found
 
-    def plot(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        style: Literal["light", "dark"] = "light",
-        title: str | None = None,
-    ) -> Any:
-        """Draw the run as it stands, and write it to `path` (.png, .svg or .pdf): `downslope.training_picture`.
-
-        Returns the matplotlib figure.
-        """
-        return _figures().training_picture(self, path, style=style, title=title)
-
-    def animate(
-        self,
-        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-        *,
-        epochs: int | None = None,
-        frames: int | None = None,
-        style: Literal["light", "dark"] = "light",
-        faithful: bool = False,
-        title: str | None = None,
-        progress: bool | None = None,
-    ) -> None:
-        """Draw the run from its start to where it stands, as an animation: `downslope.training_animation`.
+    def branch(self, at: int | None = None, **changes: Any) -> Run:
+        """Return a run of its own that shares the past up to a step and goes another way from there.
 
         Parameters
         ----------
-        path : str, path, or sequence of them
-            Files ending in .gif, .mp4 (needs ffmpeg) or .html; several are made in one go.
-        epochs : int, optional
-            Only the first so many.
-        frames : int, optional
-            How many moments are shown; left out, about 90, early epochs more closely than later ones.
-        style : "light" or "dark"
-            Colours on white or on near black.
-        faithful : bool
-            Fast and evenly, with every change as sudden as it was. It flashes, and a warning stands in front.
-        title : str, optional
-            In place of the data's name and the network.
-        progress : bool, optional
-            Whether to show a progress bar on stderr; left out, where stderr is a terminal.
+        at : int, optional
+            The step; left out, the present one.
+        changes
+            What `change` takes, such as `learning_rate=0.1`.
+
+        Examples
+        --------
+        >>> import downslope as ds
+        >>> run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(30), ds.SGD(0.5))
+        >>> run.train(epochs=100)
+        >>> other = run.branch(at=40, momentum=0.9)
+        >>> other.train(epochs=60)
+        >>> len(other.history), other.parent.step, other.parent.told
+        (100, 40, 'momentum=0.9 (was 0.0)')
+        """
+        other = self.at(self.step if at is None else checks.whole("at", at, at_most=self.step))
+        if changes:
+            entry = other.change(**changes)
+            other.parent = Parent(self.id, entry.step, entry.told)
+        return other
+
+    def at_start(self) -> Run:
+        """Return a run of its own that stands where this one began; trained as far, it has the same bits.
+
+        What acted on this run acts on it too, at the same steps, until it is changed itself.
+        """
+        other = self._copied()
+        other._become_another(0)
+        other._now, other._coming, other._quiet_until = other._moments.first, other._log.acting(), other.step
+        other._moments.cut(0)
+        other.history = other.history.empty()
+        return other
+
+    def replayed(self) -> Run:
+        """Return this run made again from its start by its log, with the same bits."""
+        other = self.at_start()
+        other._reach(self.step)
+        while other._coming:
+            other._now = other._now.after(other._coming.pop(0))
+        return other
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write everything that shapes the future to a directory, as its newest checkpoint; two are kept.
+
+        A kill, a power cut or a full disk leaves the last complete one. In another thread than the one that trains,
+        the call waits until the step under way is done.
 
         Raises
         ------
         InputError
-            If no epoch is complete, an argument is not legal, or a file cannot be written.
+            If the directory holds another run, the disk refuses, or something in the run cannot be saved (a plain
+            function as a schedule, a layer or loss of one's own).
         """
-        _figures().training_animation(
-            self, path, epochs=epochs, frames=frames, style=style, faithful=faithful, title=title, progress=progress
-        )
+        from downslope.training.saving import save
 
-    def _forward(self, inputs: FloatArray) -> FloatArray:
-        outputs, _ = self.network.forward(self._state.parameters, inputs)
-        return outputs
+        self._requests.ask(lambda: save(self, directory))
 
+    def autosave(self, directory: str | os.PathLike[str] | None, seconds: float = 60.0) -> None:
+        """Save while it trains, every so many seconds and when training ends, however; None ends it."""
+        from downslope.training.saving import Autosave
 
-def _figures() -> Any:
-    """Return the room that draws: this one draws nothing, and knows of it only when a run is asked for a picture."""
-    return importlib.import_module("downslope.figures")
+        self._autosave = None if directory is None else Autosave(directory, seconds)
+
+    @classmethod
+    def load(
+        cls,
+        directory: str | os.PathLike[str],
+        *,
+        data: Dataset | None = None,
+        network: Network | None = None,
+        rules: Iterable[type[Optimizer]] = (),
+        schedules: Iterable[type[Schedule]] = (),
+    ) -> Run:
+        """Return the run that `save` wrote, to be trained on with the bits it would have had without a break.
+
+        A broken checkpoint is skipped for the one before it, with a warning that says why.
+
+        Parameters
+        ----------
+        directory : str or path
+            Where it was saved.
+        data : Dataset, optional
+            The data; left out, those stored with it. Others are refused.
+        network : Network, optional
+            Likewise, to be held against what is stored.
+        rules, schedules : classes, optional
+            Those of one's own that the run uses.
+
+        Raises
+        ------
+        InputError
+            If there is no run, none of its checkpoints is whole, they are of a newer format, or data or network are
+            others.
+        """
+        from downslope.training.saving import load
+
+        return load(directory, data=data, network=network, rules=rules, schedules=schedules)

@@ -37,6 +37,8 @@ class Setup:
         What the engine is given.
     parameters : array
         The initial weights and biases; never written into.
+    standardize : bool
+        Whether inputs, and the targets of a regression, are standardized.
     """
 
     seed: Seed
@@ -44,6 +46,7 @@ class Setup:
     preparation: Preparation
     problem: Problem
     parameters: FloatArray
+    standardize: bool
 
 
 def set_up(
@@ -87,7 +90,7 @@ def set_up(
     size = len(rows) if batch_size is None else checks.whole("batch_size", batch_size, at_least=1)
     problem = Problem(network, chosen, training, measured, min(size, len(rows)), number)
     skip = data.normals_drawn if settled == "chapter" else 0
-    return Setup(settled, kind, preparation, problem, network.initial_parameters(settled, kind, skip))
+    return Setup(settled, kind, preparation, problem, network.initial_parameters(settled, kind, skip), wanted)
 
 
 def output_width(data: Dataset, loss: str | Loss | None = None) -> int:

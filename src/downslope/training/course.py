@@ -1,0 +1,317 @@
+"""The course of a run: its moments one after the other, what acts on it, and the way back."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from downslope.data import Dataset
+from downslope.engines.choice import ENGINES
+from downslope.engines.judge import SIGNALS
+from downslope.engines.problem import Alert, Control, EpochRecord, Problem, State, Watch
+from downslope.engines.update import FloatArray
+from downslope.errors import ExplosionError, GuardWarning, NonFiniteError
+from downslope.rules import Optimizer
+from downslope.training.changes import differences
+from downslope.training.guard import Guard, advice, after
+from downslope.training.log import Entry, Log, Parent
+from downslope.training.requests import Requests
+from downslope.training.timeline import Moment, Moments
+from downslope.training.trained import Trained
+
+if TYPE_CHECKING:
+    from downslope.training.run import Run
+    from downslope.training.saving import Autosave
+
+__all__ = ["Course"]
+
+
+class Course(Trained):
+    """Where a run stands and how it gets on; what a person does with it is `Run`."""
+
+    data: Dataset
+    guard: Guard | None
+    parent: Parent | None
+    given: dict[str, Any]
+
+    def _begin(self, problem: Problem, parameters: FloatArray, optimizer: Optimizer, engine: str) -> None:
+        self.parent = None
+        self._id: str | None = None
+        self._engine = ENGINES[engine]()
+        self._problems = {problem.batch_size: problem}
+        self._now = Moment(State.start(parameters, optimizer), optimizer, problem.batch_size)
+        self._moments = Moments(self._now)
+        self._log = Log()
+        # A run that is made again takes what acted on it from here, and is quiet up to where it was before.
+        self._coming: list[Entry] = []
+        self._quiet_until = 0
+        self._requests = Requests()
+        self._autosave: Autosave | None = None
+        self._listener: Callable[[Run, Entry], None] | None = None
+        self._warned: set[str] = set()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy is made of: it has a history and a log of its own, and is not in training."""
+        state = {name: value for name, value in self.__dict__.items() if name != "_requests"}
+        own = {"history": self.history.copy(), "_log": self._log.copy(), "_moments": self._moments.copy()}
+        own |= {"_coming": list(self._coming), "_autosave": None, "_listener": None, "_warned": set()}
+        return state | own
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._requests = Requests()
+
+    def __repr__(self) -> str:
+        return f"<Run of {self.network!r} on {self.data.name} with {self.optimizer!r}: {self.epoch} epochs done>"
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer in force."""
+        return self._now.optimizer
+
+    @property
+    def first_optimizer(self) -> Optimizer:
+        """The optimizer the run began with."""
+        return self._moments.first.optimizer
+
+    @property
+    def problem(self) -> Problem:
+        """What the engine is given, with the batch size in force."""
+        return self._problem(self._now.batch_size)
+
+    @property
+    def pending_batch_size(self) -> int | None:
+        """The batch size that holds from the next epoch on, where it differs from the one in force."""
+        return self._now.pending
+
+    @property
+    def engine(self) -> str:
+        """What executes the steps.
+
+        "compiled": machine code made from the rules' and layers' formulas; the same bits on every processor.
+        "blas": the same for large layers, with matrix products by NumPy's BLAS; the same bits on one machine with one
+        number of threads. "reference": plain NumPy, to be read; likewise.
+        """
+        return self._engine.name
+
+    def engine_record(self) -> dict[str, Any]:
+        """Return what executes the steps and what decides their last bits: `name`, and with BLAS, which one.
+
+        `blas` holds its name, its version, the kind of processor whose kernels it chose, and its number of threads.
+        """
+        return self._engine.describe()
+
+    @property
+    def state(self) -> State:
+        """Parameters, slots and step: everything that training changes."""
+        return self._now.state
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are complete."""
+        return self._now.state.epoch
+
+    @property
+    def step(self) -> int:
+        """How many updates were made."""
+        return self._now.state.step
+
+    @property
+    def parameters(self) -> FloatArray:
+        """All weights and biases as one vector (a copy)."""
+        return self.state.parameters.copy()
+
+    @property
+    def log(self) -> Log:
+        """What was changed, noticed and undone, each with its step; see `Log`."""
+        return self._log.until(self.step) if self._coming else self._log
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits that no other run has."""
+        if self._id is None:
+            self._id = os.urandom(16).hex()
+        return self._id
+
+    @property
+    def _run(self) -> Run:
+        run: Run = self  # type: ignore[assignment]  # the only class there is of these
+        return run
+
+    def _problem(self, batch_size: int) -> Problem:
+        if batch_size not in self._problems:
+            self._problems[batch_size] = dataclasses.replace(next(iter(self._problems.values())), batch_size=batch_size)
+        return self._problems[batch_size]
+
+    def _step_of(self, epochs: int) -> int:
+        """Return the step at which so many epochs are complete, if the batch size stays."""
+        state = self.state
+        return state.step + (epochs - state.epoch) * self.problem.steps_per_epoch - state.batch
+
+    def _advance(self, step: int, control: Control, show: Callable[[int], None]) -> None:
+        """Train to `step`, or to where something comes between: a change, a stop, an alarm."""
+        while self._coming and self._coming[0].step <= self.step:
+            self._now = self._now.after(self._coming.pop(0))
+        now, problem, quiet = self._now, self.problem, self.step < self._quiet_until
+        ends = [step, *(entry.step for entry in self._coming[:1]), *([self._quiet_until] if quiet else [])]
+        if now.pending is not None:
+            ends.append(self._step_of(self.epoch + 1))
+        watch = None if self.guard is None else self.guard.watch()
+        if watch is not None and quiet:
+            watch.halt = False
+
+        def keep(state: State, first: int, records: Sequence[EpochRecord] | NDArray[np.float64]) -> None:
+            if len(records):
+                self.history.extend(np.arange(first, first + len(records)), records)
+            moment = dataclasses.replace(now, state=state).settled()
+            if state.step > now.state.step:
+                self._moments.offer(moment)
+            self._now = moment  # one assignment, after the history: whenever this is interrupted, the run is whole
+            if len(records):
+                show(state.epoch)
+            if not quiet:
+                self._tell(watch, now)
+            if self._autosave is not None:
+                self._autosave.offer(self._run)
+
+        try:
+            self._engine.advance(problem, now.optimizer, now.state, min(ends) - now.state.step, control, keep, watch)
+        except NonFiniteError as error:
+            if quiet or self.guard is None or not self.guard.halts:
+                raise
+            self._go_back(error)
+        else:
+            if not quiet:
+                self._tell(watch, now)
+            if watch is not None and watch.alarm is not None:
+                self._go_back(watch.alarm)
+
+    def _reach(self, step: int) -> None:
+        """Make a past of this run again, up to `step`."""
+        self._quiet_until = max(self._quiet_until, step)
+        while self.step < step:
+            self._advance(step, Control(), lambda done: None)
+
+    def _tell(self, watch: Watch | None, since: Moment) -> None:
+        """Write what the guard noticed since a moment into the log, and warn of it."""
+        while watch is not None and watch.alerts:
+            alert = watch.alerts.pop(0)
+            steps = since.state.batch + alert.step - since.state.step
+            epoch = since.state.epoch + steps // self._problem(since.batch_size).steps_per_epoch
+            for kind, sentence in advice(alert, self._run):
+                self._write(Entry(alert.step, epoch, kind, "guard", sentence, signals=_named(alert)))
+
+    def _write(self, entry: Entry) -> None:
+        self._log.append(entry)
+        if self._listener is not None:
+            self._listener(self._run, entry)
+        elif entry.kind not in self._warned and entry.kind not in ("watch", "stop"):
+            self._warned.add(entry.kind)
+            warnings.warn(entry.told, GuardWarning, stacklevel=_outside())
+
+    def _go_back(self, cause: Alert | NonFiniteError) -> None:
+        """Return to the last good state, as the guard's policy tells, and raise ExplosionError where that ends it."""
+        assert self.guard is not None
+        answer = after(self.guard, self._run, cause)
+        seen = self.step + 1 if cause.step is None else cause.step
+        batch_size = self._now.pending or self._now.batch_size
+        there = self._copy_at(answer.good, before=False)
+        rule = self.optimizer.scaled(answer.factor) if answer.kind == "rollback" else None
+        self._moments.cut(answer.good)
+        self.history.cut(there.epoch)
+        self._now = there._now
+        entry = Entry(
+            answer.good,
+            there.epoch,
+            answer.kind,
+            "guard",
+            answer.told,
+            optimizer=rule,
+            batch_size=batch_size if rule and batch_size != (there._now.pending or there._now.batch_size) else None,
+            cleared=rule is not None,
+            back_from=seen,
+            settings={} if rule is None else differences(there.optimizer, rule),
+            signals=_named(cause) if isinstance(cause, Alert) else {},
+        )
+        if rule is not None:
+            self._now = self._now.after(entry)
+        self._write(entry)
+        if rule is None:
+            raise ExplosionError(answer.told, seen)
+
+    def _reduce_or(self, target: int) -> int:
+        """Lower the rate if the loss has ceased to fall; return the epoch up to which that need not be asked again."""
+        plateau = None if self.guard is None else self.guard.plateau
+        if plateau is None or self.step < self._quiet_until:
+            return target
+        if plateau.is_due(self._run):
+            rule, sentence = self.optimizer.scaled(plateau.factor_now(self._run)), plateau.told(self._run)
+            changed = differences(self.optimizer, rule)
+            self._act(Entry(self.step, self.epoch, "reduce", "guard", sentence, rule, settings=changed))
+        due = plateau.due_epoch(self._run)
+        return target if due is None else min(target, max(due, self.epoch + 1))
+
+    def _act(self, entry: Entry) -> Entry:
+        """Let an entry take effect here, and write it into the log."""
+        if self._coming or self.step < self._quiet_until:  # another way than the one it was on
+            self._log, self._coming, self._quiet_until = self.log.copy(), [], 0
+        self._now = self._now.after(entry)
+        if entry.by == "user":
+            self._log.append(entry)
+        else:
+            self._write(entry)
+        return entry
+
+    def _copy_at(self, step: int, *, before: bool) -> Run:
+        """Return a run of its own that stands at a past step: `before` what was changed right there, or after it."""
+        other = copy.copy(self._run)
+        moment = other._moments.before(step)
+        other._log = self._log.until(step, before=before)
+        other._now, other._coming = moment, other._log.acting()[moment.done :]
+        other._moments.cut(step)
+        other.history.cut(moment.state.epoch)
+        other._quiet_until = 0
+        other._reach(step)
+        while other._coming:
+            other._now = other._now.after(other._coming.pop(0))
+        return other
+
+    def _copied(self) -> Run:
+        """Return a copy with the same id, whole whatever the run does meanwhile in another thread."""
+        assert self.id
+        return self._requests.ask(lambda: copy.copy(self._run))
+
+    def _become_another(self, step: int) -> None:
+        """Be a run of its own, which the one it was a copy of is the parent of."""
+        self._engine, self.parent, self._id = ENGINES[self._engine.name](), Parent(self.id, step, ""), None
+
+    def _began(self, epoch: int) -> int:
+        """Return the step at which an epoch of the past began."""
+        if not any(entry.batch_size for entry in self._log):
+            return epoch * self.problem.steps_per_epoch
+        other = copy.copy(self._run)
+        other._now, other._coming = other._moments.first, other._log.acting()
+        other._quiet_until = self.step
+        while other.epoch < epoch:
+            other._advance(other._step_of(epoch), Control(), lambda done: None)
+        return other.step
+
+
+def _named(alert: Alert) -> dict[str, float]:
+    return dict(zip(SIGNALS, alert.signals, strict=True))
+
+
+def _outside() -> int:
+    """Return the stack level of the code that called into this package, which a warning is to point at."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("downslope."):
+        frame, level = frame.f_back, level + 1
+    return level
