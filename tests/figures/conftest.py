@@ -45,7 +45,7 @@ def trained(sizes: list[int], data: Dataset, epochs: int = 5, **settings: Any) -
 
 
 def diverged() -> Run:
-    run = Run(ds.MLP([1, 32, 32, 1]), ds.data.line(), ds.SGD(0.4, momentum=0.95), validation=0.3)
+    run = Run(ds.MLP([1, 32, 32, 1]), ds.data.line(), ds.SGD(0.4, momentum=0.95), validation=0.3, guard=None)
     with suppress(NonFiniteError):
         run.train(60)
     return run
@@ -83,7 +83,7 @@ RUNS: dict[str, Callable[[], Run]] = {
     "field": lambda: trained([2, 8, 1], made_values(60, 2, ("y",), scale=1e4), validation=0.3),
     "three fields": lambda: trained([2, 8, 3], made_values(60, 2, ("a name of some length " * 4, "b", "c"))),
     "against true": lambda: trained([6, 16, 1], made_values(80, 6, ("progress",)), 20, validation=0.2),
-    "far off": lambda: trained([6, 16, 2], made_values(80, 6, ("a", "b")), 2, optimizer=ds.SGD(2.0)),
+    "far off": lambda: trained([6, 16, 2], made_values(80, 6, ("a", "b")), 2, optimizer=ds.SGD(2.0), guard=None),
     "confusion": lambda: trained([5, 16, 3], made_classes(90, 5, 3), validation=0.3, batch_size=16),
     "long confusion": lambda: trained([5, 16, 7], made_classes(90, 5, 7, classes=LONG, target=("$kind$ " * 9,))),
     "thirty classes": lambda: trained([5, 16, 30], made_classes(300, 5, 30)),

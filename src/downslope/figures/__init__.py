@@ -7,6 +7,7 @@ from downslope.figures.comparison import comparison_picture
 from downslope.figures.descent import descent_picture, landscape_picture, rates_picture
 from downslope.figures.descent_movie import descent_animation
 from downslope.figures.drawing import PICTURES
+from downslope.figures.find_rate import find_rate_picture
 from downslope.figures.map import MapAxis, map_picture
 from downslope.figures.picture import training_picture
 from downslope.figures.schedule import schedule_picture
@@ -17,6 +18,7 @@ __all__ = [
     "comparison_picture",
     "descent_animation",
     "descent_picture",
+    "find_rate_picture",
     "landscape_picture",
     "map_picture",
     "rates_picture",

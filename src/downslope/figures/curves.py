@@ -48,7 +48,8 @@ def thinned(values: NDArray[Any], most: int = MOST_POINTS) -> NDArray[np.int64]:
 def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: float, detail: Detail = DETAIL) -> Panel:
     """Draw the three curves into their boxes, with headings at a common baseline.
 
-    At another moment they are as long as its epochs; their axes stay those of the whole history.
+    At another moment they are as long as its epochs; their axes stay those of the whole history. Where settings were
+    changed stands a broken line, with a triangle on it if by the user and a cross if by the guard.
     """
     history, score = run.history, run.history.score_name
     validated = run.problem.validation is not None
@@ -69,6 +70,7 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
         values = np.concatenate([line for line, _ in lines])
         note = _vertical_axis(axes, name, values)
         _epoch_axis(axes, len(history))
+        _mark_changes(page, axes, run)
         low, high = axes.get_ylim()
         for line, colour in reversed(lines):
             places = thinned(line, detail.points)
@@ -91,6 +93,21 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
             each.show(moment.epoch)
 
     return Panel([artist for each in grown for artist in (each.line, each.end)], show)
+
+
+def _mark_changes(page: Page, axes: Axes, run: Run) -> None:
+    """Draw a line where the run was changed; the mark on it tells by whom."""
+    acting = run.log.acting()
+    users = [entry.epoch for entry in acting if entry.by == "user"]
+    guards = [entry.epoch for entry in acting if entry.by != "user"]
+    colours = {"^": page.style.muted, "x": page.style.positive}
+    axis = axes.get_xaxis_transform()
+    for epochs, marker in ((users, "^"), (guards, "x")):
+        colour = colours[marker]
+        axes.vlines(epochs, 0, 1, color=colour, linewidth=0.7, linestyle=(0, (2, 2)), transform=axis, zorder=1)
+        axes.scatter(
+            epochs, [1.0] * len(epochs), s=9, c=colour, marker=marker, linewidths=0.9, transform=axis, clip_on=False
+        )
 
 
 class _Grown(NamedTuple):

@@ -158,4 +158,7 @@ def _settings(run: Run) -> str:
     if run.problem.steps_per_epoch > 1:
         told.append(f"batches of {run.problem.batch_size:,}")
     told.append(f"seed={run.seed!r}")
+    changes = [entry.by == "user" for entry in run.log.acting()]
+    marks = [(changes.count(True), "▴ changed"), (changes.count(False), "× changed by the guard")]
+    told += [f"{mark} {'once' if count == 1 else f'{count:,} times'}" for count, mark in marks if count]
     return "  ·  ".join(told)

@@ -213,7 +213,7 @@ class Course(Trained):
         self._log.append(entry)
         if self._listener is not None:
             self._listener(self._run, entry)
-        elif entry.kind not in self._warned and entry.kind not in ("watch", "stop"):
+        elif entry.kind not in self._warned and entry.kind not in ("watch", "stop", "reduce"):
             self._warned.add(entry.kind)
             warnings.warn(entry.told, GuardWarning, stacklevel=_outside())
 
@@ -226,7 +226,7 @@ class Course(Trained):
         there = self._copy_at(answer.good, before=False)
         rule = self.optimizer.scaled(answer.factor) if answer.kind == "rollback" else None
         self._moments.cut(answer.good)
-        self.history.cut(there.epoch)
+        self.history.become(there.history)  # the engine may have given up epochs before that step too
         self._now = there._now
         entry = Entry(
             answer.good,

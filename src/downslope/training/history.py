@@ -132,6 +132,11 @@ class History:
         if length < self._length:
             self._epochs, self._values, self._length = self._epochs.copy(), self._values.copy(), length
 
+    def become(self, other: History) -> None:
+        """Hold what another history of the same columns holds."""
+        twin = other.copy()
+        self._epochs, self._values, self._length = twin._epochs, twin._values, twin._length
+
     def empty(self) -> History:
         """Return a history of the same columns without rows."""
         twin = copy.copy(self)
