@@ -273,3 +273,19 @@ FLAT = np.zeros(9)
 def test_wrong_input_is_refused_in_one_sentence(make, message):
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        MLP([2, 64, 3]),
+        MLP([2, 3]),
+        MLP([2, 8, 8, 3], ["tanh", "gelu"], dropout=0.2, l1=0.1, l2=0.2, initial_weights="normal"),
+        Network([Dense(2, 5), Dense(5, 3)]),
+        Network([Dense(2, 5, l2=0.1), ReLU(), Dense(5, 3)]),
+    ],
+)
+def test_a_described_network_reads_as_it_did(network):
+    again = Network.from_description(network.describe())
+    assert again == network
+    assert repr(again) == repr(network)

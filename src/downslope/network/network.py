@@ -195,11 +195,13 @@ class Network:
 
     @staticmethod
     def from_description(description: Mapping[str, Any]) -> Network:
-        """Return the network that `describe` described, or raise InputError."""
+        """Return the network that `describe` described, an `MLP` where it is one, or raise InputError."""
         layers = description.get("layers") if isinstance(description, Mapping) else None
         if not isinstance(layers, Sequence) or isinstance(layers, str):
             raise checks.refuse("description", 'a dictionary with a list of "layers"', description)
-        return Network([look_up("layer", Layer, LAYERS, layer) for layer in layers])
+        network = Network([look_up("layer", Layer, LAYERS, layer) for layer in layers])
+        same = _as_mlp(network)
+        return same if same == network else network
 
     def __eq__(self, other: object) -> bool:
         return self._layers == other._layers if isinstance(other, Network) else NotImplemented
@@ -313,6 +315,18 @@ class MLP(Network):
         settings = {"dropout": rate, "l1": dense[0].l1, "l2": dense[0].l2, "initial_weights": dense[0].initial_weights}
         shown += [f"{name}={value!r}" for name, value in settings.items() if value]
         return f"MLP({', '.join(shown)})"
+
+
+def _as_mlp(network: Network) -> MLP | None:
+    """Return the multi-layer perceptron of the network's sizes and activations, which it may be or not."""
+    dense = [layer for layer in network.layers if isinstance(layer, Dense)]
+    chosen = [layer for layer in network.layers if isinstance(layer, Activation)]
+    if not dense or len(chosen) != len(dense) - 1:
+        return None
+    first, sizes = dense[0], [dense[0].inputs, *(layer.outputs for layer in dense)]
+    rate = next((layer.rate for layer in network.layers if isinstance(layer, Dropout)), 0.0)
+    penalties = {"l1": first.l1, "l2": first.l2}
+    return MLP(sizes, chosen, dropout=rate, **penalties, initial_weights=first.initial_weights)
 
 
 def _hidden_activations(value: Any, count: int) -> list[Activation]:
