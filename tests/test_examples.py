@@ -37,7 +37,7 @@ def _downslope(arguments, folder):
 def readme_folder(tmp_path_factory):
     """A folder in which every command line of the README was run, in order."""
     folder = tmp_path_factory.mktemp("readme")
-    lines = re.findall(r"^    (downslope (?:train|data|rules|schedules).*)$", README, re.M)
+    lines = re.findall(r"^    (downslope (?:train|data|rules|schedules|resume|branch|tree|find-rate).*)$", README, re.M)
     results = {line: _downslope(shlex.split(line)[1:], folder) for line in lines}
     return folder, results
 

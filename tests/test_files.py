@@ -1,5 +1,6 @@
 """A file is whole or not there."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from downslope.errors import InputError
-from downslope.files import place, written_whole
+from downslope.files import locked, made_directory, place, written_whole
 
 
 def test_the_file_appears_when_the_block_ends_well(tmp_path):
@@ -95,3 +96,65 @@ def test_a_link_stays_a_link_and_rights_stay_what_they_were(tmp_path):
     assert link.is_symlink()
     assert real.read_text() == "new"
     assert stat.S_IMODE(real.stat().st_mode) == 0o600
+
+
+def synced(monkeypatch):
+    """Return the list of what fsync was called for from now on: "file" or the directory."""
+    calls, real = [], os.fsync
+
+    def noted(handle):
+        target = os.fstat(handle)
+        calls.append(target.st_ino if stat.S_ISDIR(target.st_mode) else "file")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return calls
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a directory cannot be opened there")
+def test_the_content_is_on_the_disk_before_the_name_and_then_the_name(tmp_path, monkeypatch):
+    calls = synced(monkeypatch)
+    with written_whole(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+        assert calls == []
+    assert calls == ["file", tmp_path.stat().st_ino]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a directory cannot be opened there")
+def test_a_disk_that_has_no_such_thing_for_directories_is_no_error(tmp_path, monkeypatch):
+    real = os.fsync
+
+    def unsupported(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", unsupported)
+    with written_whole(tmp_path / "a.txt") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "a.txt").read_text() == "x"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a directory cannot be opened there")
+def test_made_directories_are_on_the_disk_from_the_top_down(tmp_path, monkeypatch):
+    calls = synced(monkeypatch)
+    made_directory(tmp_path / "a" / "b")
+    assert calls == [tmp_path.stat().st_ino, (tmp_path / "a").stat().st_ino]
+    made_directory(tmp_path / "a" / "b")
+    assert len(calls) == 2
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"file.a could not be made: Not a directory"):
+        made_directory(tmp_path / "file" / "a")
+
+
+def test_a_lock_is_held_by_one_and_ends_when_it_is_closed(tmp_path):
+    pytest.importorskip("fcntl")
+    handle = locked(tmp_path / ".lock")
+    assert locked(tmp_path / ".lock") is None
+    os.close(handle)
+    again = locked(tmp_path / ".lock")
+    assert again is not None
+    os.close(again)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from downslope.figures import comparison_picture as comparison_picture
     from downslope.figures import descent_animation as descent_animation
     from downslope.figures import descent_picture as descent_picture
+    from downslope.figures import find_rate_picture as find_rate_picture
     from downslope.figures import landscape_picture as landscape_picture
     from downslope.figures import map_picture as map_picture
     from downslope.figures import rates_picture as rates_picture
@@ -92,8 +93,11 @@ if TYPE_CHECKING:
     from downslope.training import Guard as Guard
     from downslope.training import History as History
     from downslope.training import Log as Log
+    from downslope.training import RateTest as RateTest
     from downslope.training import ReduceOnPlateau as ReduceOnPlateau
     from downslope.training import Run as Run
+    from downslope.training import find_rate as find_rate
+    from downslope.training.checkpoint import CheckpointWarning as CheckpointWarning
 
 ROOMS = ("data", "landscapes", "network", "rules", "schedules", "sweeps")
 
@@ -106,8 +110,15 @@ HOMES = {
         *("InputError", "MissingExtraError", "NonFiniteError", "RuleError"),
     ),
     "downslope.figures": (
-        *("MapAxis", "comparison_picture", "descent_animation", "descent_picture", "landscape_picture", "map_picture"),
-        *("rates_picture", "schedule_picture", "training_animation", "training_picture"),
+        *("MapAxis", "comparison_picture", "descent_animation", "descent_picture", "find_rate_picture"),
+        *(
+            "landscape_picture",
+            "map_picture",
+            "rates_picture",
+            "schedule_picture",
+            "training_animation",
+            "training_picture",
+        ),
     ),
     "downslope.landscapes": ("Landscape", "landscape"),
     "downslope.network": (
@@ -125,7 +136,8 @@ HOMES = {
     "downslope.sweeps": (
         *("Comparison", "SweepResult", "compare", "linear", "log", "open_sweep", "parse_range", "sweep", "values"),
     ),
-    "downslope.training": ("Guard", "History", "Log", "ReduceOnPlateau", "Run"),
+    "downslope.training.checkpoint": ("CheckpointWarning",),
+    "downslope.training": ("Guard", "History", "Log", "RateTest", "ReduceOnPlateau", "Run", "find_rate"),
 }
 
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from downslope.errors import InputError
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["TABLES", "place", "write_table", "written_whole"]
+__all__ = ["TABLES", "locked", "made_directory", "place", "write_table", "written_whole"]
 
 TABLES = (".csv", ".tsv", ".parquet")
+UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # of an fsync that a file system has not for directories
 
 
 def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
@@ -55,7 +57,8 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path to write to; when the block ends well, its file takes the place of `path`.
 
     The content reaches the disk before the name does, so that a full disk, a kill or a power cut leaves the old file
-    or the new one, never half of one. If the block fails, the temporary file is removed.
+    or the new one, never half of one; and the name is on the disk when this returns. If the block fails, the
+    temporary file is removed.
 
     Raises
     ------
@@ -75,10 +78,74 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.chmod(final.stat().st_mode & 0o777 if final.exists() else 0o666 & ~_umask())
         temporary.replace(final)
+        settle_directory(final.parent)
     except OSError as error:
         raise InputError(f"{final} could not be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what the caller is told
+            temporary.unlink(missing_ok=True)
+
+
+def settle_directory(directory: Path) -> None:
+    """Return when the names in a directory are on the disk; at once where the system has no such thing.
+
+    Raises
+    ------
+    OSError
+        If the disk fails.
+    """
+    if os.name == "nt":  # a directory cannot be opened there
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+    finally:
+        os.close(handle)
+
+
+def made_directory(path: Path) -> None:
+    """Make a directory and those above it where they are missing, and return when they are on the disk.
+
+    Raises
+    ------
+    InputError
+        If that cannot be done.
+    """
+    try:
+        missing = [one for one in (path, *path.parents) if not one.exists()]
+        path.mkdir(parents=True, exist_ok=True)
+        for one in reversed(missing):
+            settle_directory(one.parent)
+    except OSError as error:
+        raise InputError(f"{path} could not be made: {error.strerror or error}") from error
+
+
+def locked(path: Path) -> int | None:
+    """Return an open file that no other process can lock until this one closes it or ends, however it ends.
+
+    None where another has it. On a system or a disk without locks, everybody has it.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        import fcntl
+    except ImportError:
+        return handle
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except OSError:  # a file system without locks
+        pass
+    return handle
 
 
 def write_table(frame: polars.DataFrame, path: Path) -> None:

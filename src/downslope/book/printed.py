@@ -231,7 +231,7 @@ def chapter_run(which: str | Mapping[str, Any]) -> Run:
     from downslope.training import Run
 
     settings = which if isinstance(which, Mapping) else PRINTED[checks.one_of("which", which, PRINTED)].settings
-    return Run(MLP([2, 64, 3]), spiral(seed="chapter"), optimizer_of(settings))
+    return Run(MLP([2, 64, 3]), spiral(seed="chapter"), optimizer_of(settings), guard=None)
 
 
 @functools.cache

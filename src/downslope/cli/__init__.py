@@ -1,6 +1,6 @@
 """The command: parsing and printing only.
 
-Exit status: 0 done, 1 training stopped because a number was no longer finite, 2 bad input, 130 Ctrl-C, 141
+Exit status: 0 done, 1 training was stopped by the guard or at a number that is not finite, 2 bad input, 130 Ctrl-C, 141
 nobody reads the output any more.
 """
 
@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 
-from downslope.errors import InputError, MissingExtraError, NonFiniteError, RuleError
+from downslope.errors import ExplosionError, InputError, MissingExtraError, RuleError
 
 __all__ = ["main"]
 
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
         status = _say(_sentence(error), 2)
     except click.exceptions.Abort:
         status = 130  # the command has said what it kept
-    except NonFiniteError as error:
+    except ExplosionError as error:
         status = _say(str(error), 1)
     except (InputError, MissingExtraError, RuleError) as error:
         status = _say(str(error), 2)

@@ -12,6 +12,10 @@ __all__ = ["downslope"]
 
 COMMANDS = {
     "train": "Train a network on a data set or a table.",
+    "resume": "Go on with a saved run, as it was or with other settings.",
+    "branch": "Go back to a step of a saved run, and try another way.",
+    "tree": "Show which saved run came from which, and what was changed.",
+    "find-rate": "Suggest a learning rate, and find where training explodes.",
     "map": "Train it over ranges of settings, and draw the map.",
     "compare": "Compare several optimizers over several seeds.",
     "descend": "Let optimizers descend on a function of one or two variables.",
@@ -33,7 +37,7 @@ class LazyGroup(click.Group):
         """Import the module of that name and return its command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"downslope.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"downslope.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -49,7 +53,8 @@ def downslope() -> None:
 
     \b
     downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-3 --momentum 0.9 --plot spiral.png
-    downslope train wine.csv --target class --optimizer adam --validation 0.2
+    downslope train wine.csv --target class --optimizer adam --epochs 500 --save runs/wine
+    downslope resume runs/wine --epochs 500 --set learning_rate=0.0001
     downslope map spiral --optimizer sgd --over learning_rate=log:1e-3:10:16 --over momentum=0:0.99:16 --plot map.png
     downslope rules adam
     """

@@ -8,8 +8,9 @@ from typing import Any
 
 from downslope.cli.output import counted, say, tell
 from downslope.training import Run
+from downslope.training.log import Entry
 
-__all__ = ["Lines"]
+__all__ = ["Lines", "event_line", "loss_text", "print_json"]
 
 SHORT = {"accuracy": "acc", "r2": "r2"}
 
@@ -32,17 +33,34 @@ class Lines:
         )
         tell(f"{data.name}: {', '.join(told)}; {counted(run.network.parameter_count, 'parameter')}.")
 
+    def stands(self) -> None:
+        """Say on stderr where a run that goes on stands, and by which rule."""
+        from downslope.sweeps.comparison_job import code_text
+
+        told = f"At epoch {self.run.epoch:,} (step {self.run.step:,}) with {code_text(self.run.optimizer)}"
+        size = self.run.problem.batch_size
+        tell(f"{told}, {counted(size, 'row')} an update." if size < self.run.problem.rows else f"{told}.")
+
     def epoch(self, run: Run, epoch: int) -> None:
         """Print one epoch: `epoch: 100, acc: 0.443, loss: 1.053, lr: 0.9099181073703367`."""
         row = run.history.row(epoch)
         if self.as_json:
-            _print_json(row)
+            print_json(row)
             return
         short = SHORT[self.score]
-        line = f"epoch: {epoch}, {short}: {row[self.score]:.3f}, loss: {_loss(row['loss'])}"
+        line = f"epoch: {epoch}, {short}: {row[self.score]:.3f}, loss: {loss_text(row['loss'])}"
         if "validation_loss" in row:
-            line += f", val_{short}: {row[f'validation_{self.score}']:.3f}, val_loss: {_loss(row['validation_loss'])}"
+            line += (
+                f", val_{short}: {row[f'validation_{self.score}']:.3f}, val_loss: {loss_text(row['validation_loss'])}"
+            )
         say(f"{line}, lr: {row['learning_rate']}")
+
+    def event(self, _run: Run, entry: Entry) -> None:
+        """Say what was written into the run's log: a warning, a change, a way back."""
+        if self.as_json:
+            print_json({"event": entry.describe()})
+        else:
+            tell(event_line(entry))
 
     def summary(self, seconds: float) -> None:
         """Say how the run stands now: as a last JSON object, or as a sentence on stderr."""
@@ -51,7 +69,7 @@ class Lines:
             parts["validation"] = self.run.evaluate("validation")
         if self.as_json:
             engine = {"engine": self.run.engine_record()}
-            _print_json({"final": {"epochs": self.run.epoch, "steps": self.run.step, **parts, **engine}})
+            print_json({"final": {"epochs": self.run.epoch, "steps": self.run.step, **parts, **engine}})
             return
         told = (
             f"{part} {', '.join(_told(name, value) for name, value in found.items())}" for part, found in parts.items()
@@ -59,8 +77,16 @@ class Lines:
         tell(f"After {counted(self.run.epoch, 'epoch')} ({seconds:.1f} s): {'; '.join(told)}.")
 
 
-def _loss(value: float) -> str:
-    """Return three decimals, as the chapter prints them; scientific where those would say nothing."""
+def event_line(entry: Entry) -> str:
+    """Return one line for one entry of a run's log: `step 412: …`, and after a way back where it goes on."""
+    line = entry.told if entry.told.startswith("step ") else f"step {entry.step}: {entry.told}"
+    if entry.kind == "rollback":
+        return f"{line}; goes on from epoch {entry.epoch}"
+    return line
+
+
+def loss_text(value: float) -> str:
+    """Return a loss with three decimals, as the chapter prints them; scientific where those would say nothing."""
     return f"{value:.3f}" if value == 0 or not math.isfinite(value) or 0.001 <= abs(value) < 1e6 else f"{value:.2e}"
 
 
@@ -68,7 +94,8 @@ def _told(name: str, value: float) -> str:
     return f"{name} {value:.3f}" if name in SHORT and abs(value) < 1000 else f"{name} {value:.4g}"
 
 
-def _print_json(values: dict[str, Any]) -> None:
+def print_json(values: dict[str, Any]) -> None:
+    """Print one JSON object on a line of its own, with null in place of numbers JSON does not have."""
     say(json.dumps(_plain(values), allow_nan=False))
 
 

@@ -16,7 +16,17 @@ from downslope.errors import InputError
 from downslope.rules import RULES, Optimizer, Setting, rule
 from downslope.schedules import Schedule
 
-__all__ = ["Number", "SectionedCommand", "optimizer_from", "option", "rule_from", "rule_options"]
+__all__ = [
+    "Number",
+    "SectionedCommand",
+    "optimizer_from",
+    "option",
+    "rate_schedule",
+    "rule_from",
+    "rule_options",
+    "settings_from",
+    "settings_of",
+]
 
 
 class Number(click.ParamType[Any]):
@@ -99,6 +109,11 @@ def _groups(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return groups
 
 
+def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options of `rule_options` gave, by the settings' names; None where nothing was given."""
+    return {name.removeprefix("setting_"): value for name, value in options.items() if name.startswith("setting_")}
+
+
 def optimizer_from(
     name: str,
     settings: Mapping[str, Any],
@@ -121,27 +136,82 @@ def optimizer_from(
         At most one of them: how the learning rate changes.
     """
     chosen = rule_from(name)
-    given = {key: value for key, value in settings.items() if value is not None}
-    for text in extra:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set must be given as name=value. Received: --set {text}")
-        key = key.strip().replace("-", "_")
-        if key in given:
-            raise InputError(f"{key} must be given once. Received: {key}={given[key]!r} and --set {text}")
-        words = {"true": True, "false": False}
-        given[key] = words.get(value.strip().lower(), Number().convert(value.strip(), None, None))
+    defaults = {key: record.default for key, record in chosen.settings.items()}
+    given = settings_from(extra, {key: value for key, value in settings.items() if value is not None}, defaults)
     if decay is not None or schedule is not None:
-        given["learning_rate"] = _schedule(chosen, given.get("learning_rate"), decay, schedule)
+        record, rate = chosen.settings["learning_rate"], given.get("learning_rate")
+        checked = None if rate is None else record.check(rate)
+        given["learning_rate"] = rate_schedule(checked, record.default, decay=decay, text=schedule)
     return chosen(**given)
 
 
-def _schedule(chosen: type[Optimizer], given: Any, decay: Any, text: str | None) -> Schedule:
-    """Return the learning rate's schedule; `given` is the rate that was asked for, None where none was."""
+def settings_from(
+    texts: Iterable[str], given: Mapping[str, Any] | None = None, present: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the settings that `--set name=value` texts give, joined to those given by options of their own.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        A value is a number, `true` or `false`, or a schedule as `downslope.schedules.parse` reads it.
+    given : mapping, optional
+        Settings that other options gave: each may be given once.
+    present : mapping, optional
+        What a schedule that names no `base` starts from, by setting; 1 where it is not known.
+
+    Raises
+    ------
+    InputError
+        If a text is not name=value, a setting is given twice, or a schedule cannot be read.
+
+    Examples
+    --------
+    >>> settings_from(["momentum=0.5", "learning-rate=cosine:steps=90"], present={"learning_rate": 0.1})
+    {'momentum': 0.5, 'learning_rate': Cosine(0.1, steps=90)}
+    """
+    found = dict(given or {})
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not (key and equals and value):
+            raise InputError(f"--set must be given as name=value. Received: --set {text}")
+        key = key.replace("-", "_")
+        if key in found:
+            raise InputError(f"{key} must be given once. Received: {key}={found[key]!r} and --set {text}")
+        found[key] = _value(value, (present or {}).get(key, 1.0))
+    return found
+
+
+def _value(text: str, base: Any) -> Any:
+    """Return the number, truth value or schedule that a text stands for; else the text, which its check refuses."""
+    words = {"true": True, "false": False}
+    value = words.get(text.lower(), Number().convert(text, None, None))
+    if isinstance(value, str) and (":" in value or value.split()[0] in schedules.names()):
+        return schedules.parse(value, base)
+    return value
+
+
+def rate_schedule(given: Any, otherwise: float, *, decay: Any = None, text: str | None = None) -> Schedule:
+    """Return the learning rate's schedule that `--decay` or `--schedule` asks for.
+
+    Parameters
+    ----------
+    given : float or None
+        The rate that was asked for beside it.
+    otherwise : float
+        The rate to start from where none was.
+    decay, text
+        One of the two.
+
+    Raises
+    ------
+    InputError
+        If both are given, or a rate besides a schedule that has rates of its own.
+    """
     if decay is not None and text is not None:
         raise InputError("the learning rate must change in one way only: give --decay or --schedule, not both")
-    record = chosen.settings["learning_rate"]
-    rate = record.check(record.default if given is None else given)
+    rate = otherwise if given is None else given
+    if callable(rate):
+        raise InputError("the learning rate must change in one way only: give a schedule once")
     if text is None:
         return schedules.InverseTime(rate, decay=decay)
     found = schedules.parse(text, rate)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import click
 
 from downslope import checks
-from downslope.cli.options import Number, optimizer_from, option, rule_options
+from downslope.cli.options import Number, optimizer_from, option, rule_options, settings_of
 from downslope.data import SETS, Dataset, named, read
 from downslope.data.sources import ENDINGS
 from downslope.errors import InputError
@@ -190,10 +190,10 @@ def not_the_data(paths: Iterable[Path], source: str, options: dict[str, Any]) ->
 def problem_from(source: str, options: dict[str, Any]) -> dict[str, Any]:
     """Return what the options describe, as the arguments that `Run` and `sweep` share."""
     data = data_from(source, options)
-    settings = {name.removeprefix("setting_"): value for name, value in options.items() if name.startswith("setting_")}
     optimizer = optimizer_from(
-        options["optimizer"], settings, options["extra"], decay=options["decay"], schedule=options["schedule"]
-    )
+        options["optimizer"], settings_of(options), options["extra"],
+        decay=options["decay"], schedule=options["schedule"],
+    )  # fmt: skip
     return {"optimizer": optimizer, **problem_without_optimizer(data, options)}
 
 

@@ -73,4 +73,4 @@ def stopped(what: str, epoch: int, step: int, learning_rate: float) -> NonFinite
         advice = "before any update: standardize the data, use smaller initial weights or dtype='float64'"
     else:
         advice = f"lower learning_rate, which was {learning_rate:g}"
-    return NonFiniteError(f"Training stopped at epoch {epoch} (step {step}): a {what} is not finite; {advice}.")
+    return NonFiniteError(f"Training stopped at epoch {epoch} (step {step}): a {what} is not finite; {advice}.", step)

@@ -15,7 +15,19 @@ from downslope.network import Loss, Network
 from downslope.rules import Optimizer
 from downslope.streams import Stream
 
-__all__ = ["Control", "Engine", "EpochRecord", "Keep", "Part", "Problem", "Scores", "State", "Totals"]
+__all__ = [
+    "Alert",
+    "Control",
+    "Engine",
+    "EpochRecord",
+    "Keep",
+    "Part",
+    "Problem",
+    "Scores",
+    "State",
+    "Totals",
+    "Watch",
+]
 
 
 class Part(NamedTuple):
@@ -112,6 +124,8 @@ class State:
         The rate of the last update; NaN before the first.
     totals : Totals
         Of the epoch under way.
+    guard : float64 array or None
+        What the guard remembers (see `engines.guard`); None where nothing was watched yet.
     """
 
     parameters: FloatArray
@@ -123,9 +137,11 @@ class State:
     slots_since: int = 0
     learning_rate: float = math.nan
     totals: Totals = field(default_factory=Totals)
+    guard: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.parameters, self.last_update, *self.slots.values()):
+        remembered = () if self.guard is None else (self.guard,)
+        for array in (self.parameters, self.last_update, *self.slots.values(), *remembered):
             array.flags.writeable = False
 
     @classmethod
@@ -137,20 +153,86 @@ class State:
 class Control:
     """Two numbers in shared memory between a run and what executes it, which another thread may use at any time.
 
-    `cells[0]` is not 0 when training is to stop after the step under way; `cells[1]` is the number of steps made.
+    `cells[0]` is not 0 when the engine is to return after the step under way; `cells[1]` is the number of steps made.
     """
 
     def __init__(self) -> None:
         self.cells = np.zeros(2, dtype=np.int64)
+        self._stopped = False
 
     def stop(self) -> None:
-        """Ask for a stop after the step under way."""
+        """Ask for the end of training after the step under way."""
+        self._stopped = True
         self.cells[0] = 1
+
+    def pause(self) -> None:
+        """Ask for the engine's return after the step under way; training goes on after it."""
+        self.cells[0] = 1
+
+    def resume(self) -> None:
+        """Take a pause back; a stop remains, whenever it is asked for."""
+        self.cells[0] = 0
+        if self._stopped:  # looked at after the cell was cleared: a stop from elsewhere is never lost
+            self.cells[0] = 1
 
     @property
     def stopping(self) -> bool:
-        """Whether a stop was asked for."""
+        """Whether training is to end."""
+        return self._stopped
+
+    @property
+    def ending(self) -> bool:
+        """Whether the engine is to return, for a stop or a pause."""
         return bool(self.cells[0])
+
+
+class Alert(NamedTuple):
+    """What the guard noticed at a step.
+
+    Attributes
+    ----------
+    step : int
+        The update after which it was noticed.
+    codes : int
+        What was noticed, as bits (`engines.judge`: WATCH, ALARM, ...).
+    good : int
+        The last step after whose update all was well.
+    signals : tuple of float
+        That step's numbers, in the order of `engines.judge.SIGNALS`.
+    """
+
+    step: int
+    codes: int
+    good: int
+    signals: tuple[float, ...]
+
+
+@dataclass(eq=False)
+class Watch:
+    """What the guard goes by during one call of `Engine.advance`, and what it noticed there.
+
+    Attributes
+    ----------
+    limits : float64 array
+        The thresholds, in the order of `engines.judge.LIMITS`.
+    halt : bool
+        Whether an alarm ends the call.
+    clip : float
+        A gradient whose norm is above so many times the running mean of the norms is shortened to that; 0: never.
+    trace : float64 array, shape (steps, signals + 1), optional
+        Is filled, a row for each step of the call: the signals, then the codes.
+    alerts : list of Alert
+        What was noticed in the steps that were kept, in order.
+    alarm : Alert or None
+        The alarm that ended the call; it and what else was noticed in steps given up are not among `alerts`.
+    """
+
+    limits: NDArray[np.float64]
+    halt: bool = False
+    clip: float = 0.0
+    trace: NDArray[np.float64] | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    alarm: Alert | None = None
 
 
 Keep: TypeAlias = Callable[[State, int, Sequence[EpochRecord] | NDArray[np.float64]], None]
@@ -162,13 +244,24 @@ class Engine(Protocol):
     name: str
 
     def advance(
-        self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
+        self,
+        problem: Problem,
+        rule: Optimizer,
+        state: State,
+        steps: int,
+        control: Control,
+        keep: Keep,
+        watch: Watch | None = None,
     ) -> None:
         """Make `steps` updates, or as many as are made when `control` asks for a stop.
 
         As often as the engine likes, and at the end, `keep(state, first, records)` receives the state and the records
         of the epochs completed since the last call, the first of which is the epoch `first`. Raises NonFiniteError at
         the first loss, gradient, weight or slot that is not finite, with the state before that step the last one kept.
+
+        With a `watch` the guard looks at every step, goes on from `state.guard` (a fresh memory where that is None)
+        and changes no bit of the training unless it clips. Where an alarm halts, `watch.alarm` is set, and the state
+        kept last may be that of any step before the alarm's. Without a watch `state.guard` is passed on as it is.
         """
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:

@@ -9,8 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.engines.guard import Look, check_watch
+from downslope.engines.judge import ALARM
 from downslope.engines.metrics import norm, score, stopped, tally
-from downslope.engines.problem import Control, EpochRecord, Keep, Part, Problem, Scores, State, Totals
+from downslope.engines.problem import (
+    Alert,
+    Control,
+    EpochRecord,
+    Keep,
+    Part,
+    Problem,
+    Scores,
+    State,
+    Totals,
+    Watch,
+)
 from downslope.engines.update import FloatArray, apply_update
 from downslope.errors import NonFiniteError
 from downslope.rules import Optimizer
@@ -28,19 +41,37 @@ class Reference:
     name = "reference"
 
     def advance(
-        self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
+        self,
+        problem: Problem,
+        rule: Optimizer,
+        state: State,
+        steps: int,
+        control: Control,
+        keep: Keep,
+        watch: Watch | None = None,
     ) -> None:
         """Make `steps` updates, keeping every one; see `Engine.advance`."""
-        order = problem.order(state.epoch) if state.batch else None
+        if watch is not None:
+            check_watch(watch, steps)
+        order, first = problem.order(state.epoch) if state.batch else None, state.step + 1
         for _ in range(steps):
-            if control.stopping:
+            if control.ending:
                 return
             epoch = state.epoch
             if state.batch == 0:
                 order = problem.order(epoch)
                 state = replace(state, totals=self._begin(problem, rule, state))
             rows = slice(state.batch * problem.batch_size, (state.batch + 1) * problem.batch_size)
-            state = self._step(problem, rule, state, _rows(problem.training, rows if order is None else order[rows]))
+            part = _rows(problem.training, rows if order is None else order[rows])
+            rate = float(rule.at(state.step + 1).learning_rate)
+            look = None if watch is None else Look(problem, state, watch, first, rate)
+            after, alert = self._step(problem, rule, state, part, rate, look)
+            if watch is not None and alert is not None and alert.codes:
+                if watch.halt and alert.codes & ALARM:
+                    watch.alarm = alert
+                    return
+                watch.alerts.append(alert)
+            state = after
             control.cells[1] = state.step
             if state.batch < problem.steps_per_epoch:
                 keep(state, epoch, ())
@@ -71,10 +102,14 @@ class Reference:
         before = None if held_out is None else self.measure(problem, state.parameters, held_out)
         return Totals(learning_rate=rate, before=before)
 
-    def _step(self, problem: Problem, rule: Optimizer, state: State, part: Part) -> State:
-        """Return the state after one update, or raise NonFiniteError and leave the old one as it was."""
+    def _step(
+        self, problem: Problem, rule: Optimizer, state: State, part: Part, rate: float, look: Look | None
+    ) -> tuple[State, Alert | None]:
+        """Return the state after one update, and what the guard says to it.
+
+        Raises NonFiniteError and leaves the old state as it was.
+        """
         network, loss, step, sums = problem.network, problem.loss, state.step + 1, state.totals
-        rate = float(rule.at(step).learning_rate)
 
         def owed(what: str, to: float) -> NonFiniteError:
             return stopped(what, state.epoch, step, to)
@@ -89,10 +124,14 @@ class Reference:
 
             gradient = np.empty_like(state.parameters)
             network.backward(state.parameters, trace, loss.backward(outputs, part.targets), gradient)
+            if look is not None:
+                look.units(gradient)
             network.add_penalty_gradient(state.parameters, gradient)
             gradient_norm = norm(gradient)
             if not math.isfinite(gradient_norm):
                 raise owed("gradient", state.learning_rate)
+            if look is not None:
+                gradient = look.clip(gradient, gradient_norm)
 
             age = step - state.slots_since
             parameters, slots = apply_update(rule, step, state.parameters, gradient, state.slots, age)
@@ -111,7 +150,10 @@ class Reference:
                 update_ratio=sums.update_ratio + (norm(update) / weight_norm if weight_norm else math.inf),
                 largest_weight=max(sums.largest_weight, float(np.abs(parameters).max())),
             )
-        return State(
+            alert = None
+            if look is not None:
+                alert = look.judged(total / len(part.inputs) + penalty, parameters, gradient, update)
+        after = State(
             parameters,
             slots,
             update,
@@ -121,7 +163,9 @@ class Reference:
             slots_since=state.slots_since,
             learning_rate=rate,
             totals=totals,
+            guard=state.guard if look is None else look.memory,
         )
+        return after, alert
 
 
 def _rows(part: Part, rows: slice | NDArray[np.int64]) -> Part:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from downslope.training.find_rate import RateTest
+    from downslope.training.rate_test import RateTest
 
 __all__ = ["find_rate_picture"]
 
@@ -60,7 +60,7 @@ def find_rate_picture(
     InputError
         If `test` is none, the style or the ending is unknown, or the file cannot be written.
     """
-    from downslope.training.find_rate import RateTest
+    from downslope.training.rate_test import RateTest
 
     if not isinstance(test, RateTest):
         raise checks.refuse("test", "what find_rate returns", test)
@@ -122,7 +122,8 @@ def _draw(page: Page, test: RateTest) -> None:
     else:
         axes.set(ylim=(0, 1))
         tick_texts(axes.yaxis, [], [])
-        axes.text(0.5, 0.5, "not finite at the first rate", transform=axes.transAxes, fontsize=TEXT,
+        why = "not finite at the first rate" if test.ended == "not finite" else "no rate was tried"
+        axes.text(0.5, 0.5, why, transform=axes.transAxes, fontsize=TEXT,
                   color=style.muted, ha="center", va="center")  # fmt: skip
         note = ""
     if test.lowest is not None:
@@ -162,6 +163,7 @@ def _rates_axis(axes: Axes, test: RateTest) -> tuple[float, float]:
     """Make the x axis logarithmic over all rates that were tried; return its ends."""
     rates = [*test.rates[[0, -1]].tolist()] if len(test.rates) else []
     rates += [trial.rate for trial in test.trials]
+    rates += [] if test.suggestion is None else [test.suggestion]
     low, high = (min(rates), max(rates)) if rates else (0.1, 1.0)
     if high <= low * 1.01:
         low, high = low / 2, high * 2

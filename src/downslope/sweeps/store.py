@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from downslope import checks
 from downslope.errors import InputError
-from downslope.files import written_whole
+from downslope.files import locked, written_whole
 from downslope.sweeps.keys import UNTOLD
 from downslope.sweeps.work import Finished
 
@@ -274,19 +274,10 @@ def _while_files_move(read: Callable[[], T]) -> T:
 
 def _locked(path: Path) -> int:
     """Return an open file that no other process can lock until this one closes it or ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        import fcntl
-    except ImportError:  # no such locks on this system: two writers then only do the same work twice
-        return handle
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+    handle = locked(path)
+    if handle is None:
         rule = "used by one sweep at a time; another process is writing to it"
-        raise InputError(f"directory must be {rule}. Received: {path.parent}") from None
-    except OSError:  # a file system without locks
-        pass
+        raise InputError(f"directory must be {rule}. Received: {path.parent}")
     return handle
 
 

@@ -213,7 +213,7 @@ class Course(Trained):
         self._log.append(entry)
         if self._listener is not None:
             self._listener(self._run, entry)
-        elif entry.kind not in self._warned and entry.kind not in ("watch", "stop", "reduce"):
+        elif entry.kind in ("alarm", "rollback") and entry.kind not in self._warned:
             self._warned.add(entry.kind)
             warnings.warn(entry.told, GuardWarning, stacklevel=_outside())
 
@@ -224,7 +224,10 @@ class Course(Trained):
         seen = self.step + 1 if cause.step is None else cause.step
         batch_size = self._now.pending or self._now.batch_size
         there = self._copy_at(answer.good, before=False)
-        rule = self.optimizer.scaled(answer.factor) if answer.kind == "rollback" else None
+        rule = None
+        if answer.kind == "rollback":
+            scaled = answer.held is None
+            rule = self.optimizer.scaled(answer.factor) if scaled else self.optimizer.replace(learning_rate=answer.held)
         self._moments.cut(answer.good)
         self.history.become(there.history)  # the engine may have given up epochs before that step too
         self._now = there._now

@@ -71,6 +71,12 @@ class Entry:
         """Whether it changes what the next update does."""
         return self.optimizer is not None or self.batch_size is not None or self.cleared
 
+    @property
+    def line(self) -> str:
+        """One line that tells it: the sentences of the guard begin with the step themselves."""
+        own = self.told.startswith(("step ", "epoch "))
+        return f"{self.kind}: {self.told}" if own else f"step {self.step:,}: {self.kind}: {self.told}"
+
     def describe(self) -> dict[str, Any]:
         """Return it as values that JSON can hold; `from_description` gives back an equal one.
 
@@ -129,7 +135,7 @@ class Log(Sequence[Entry]):
         return f"<Log: {len(self)} entr{'y' if len(self) == 1 else 'ies'}>"
 
     def __str__(self) -> str:
-        return "\n".join(f"step {one.step:,}: {one.kind}: {one.told}" for one in self) or "nothing was changed"
+        return "\n".join(one.line for one in self) or "nothing was changed"
 
     def append(self, entry: Entry) -> None:
         """Write one more."""

@@ -145,8 +145,8 @@ class Run(Course):
             Call `on_epoch` for the epochs 0, every, 2·every, … only, at least 1. Epochs in between run on without a
             stop, so a large number is quicker.
         on_event : callable, optional
-            Called with this run and each entry that the guard writes into the log. Left out, the first of each kind
-            is a `GuardWarning`.
+            Called with this run and each entry that the guard writes into the log. Left out, the first alarm and the
+            first rollback are a `GuardWarning` each.
 
         Raises
         ------
@@ -342,8 +342,10 @@ class Run(Course):
 
     def autosave(self, directory: str | os.PathLike[str] | None, seconds: float = 60.0) -> None:
         """Save while it trains, every so many seconds and when training ends, however; None ends it."""
-        from downslope.training.saving import Autosave
+        from downslope.training.saving import Autosave, check
 
+        if directory is not None:
+            check(self)
         self._autosave = None if directory is None else Autosave(directory, seconds)
 
     @classmethod

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import warnings
+
+import numpy as np
 
 import downslope as ds
+from downslope.errors import GuardWarning
 from downslope.rules import RULES
 
 KINDS = {
@@ -67,7 +71,8 @@ def digest(run):
     """Return a hash of every bit that training changes."""
     state, whole = run.state, hashlib.blake2b(digest_size=16)
     whole.update(repr((state.step, state.epoch, state.batch, state.learning_rate)).encode())
-    for array in (state.parameters, state.last_update, *(state.slots[name] for name in sorted(state.slots))):
+    guard = np.empty(0) if state.guard is None else state.guard
+    for array in (state.parameters, state.last_update, guard, *(state.slots[name] for name in sorted(state.slots))):
         whole.update(array.tobytes())
     for name in run.history.names:
         whole.update(getattr(run.history, name).tobytes())
@@ -78,6 +83,7 @@ EPOCHS = 40
 
 
 def main():
+    warnings.simplefilter("ignore", GuardWarning)
     for name, new in cases(sys.argv[1:]).items():
         run = new()
         run.train(EPOCHS)

@@ -81,7 +81,7 @@ def start(given, rule, index=0):
     return State.start(flat.astype(dtype), rule)
 
 
-def train(engine, given, rule, steps, state=None, control=None):
+def train(engine, given, rule, steps, state=None, control=None, watch=None):
     """Return what an engine keeps in so many steps, and how it ends."""
     first = state or start(given, rule)
     states, records, control, error = [first], [], control or Control(), None
@@ -92,7 +92,7 @@ def train(engine, given, rule, steps, state=None, control=None):
         records.extend(ended)
 
     try:
-        ENGINES[engine]().advance(given, rule, first, steps, control, keep)
+        ENGINES[engine]().advance(given, rule, first, steps, control, keep, watch)
     except DownslopeError as caught:
         error = caught
     shown = np.array(records, dtype=np.float64).reshape(-1, len(EpochRecord._fields))

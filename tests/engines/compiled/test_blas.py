@@ -167,11 +167,11 @@ class Counting(Control):
         self.left = looks
 
     @property
-    def stopping(self):
+    def ending(self):
         self.left -= 1
         if self.left < 0:
             self.stop()
-        return super().stopping
+        return super().ending
 
 
 @pytest.mark.parametrize("looks", range(24))

@@ -97,8 +97,11 @@ def test_a_slow_schedule_is_asked_in_small_portions():
 
 PROGRAM = """
 import hashlib, json, signal, sys
+import warnings
 import downslope as ds
+from downslope.errors import GuardWarning
 
+warnings.simplefilter("ignore", GuardWarning)  # a run as long as this one does not get better any more
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
 
 def make():

@@ -23,7 +23,7 @@ from downslope.engines.compiled.stretch import (
     places,
     scores_of,
 )
-from downslope.engines.problem import Control, Keep, Part, Problem, Scores, State
+from downslope.engines.problem import Control, Keep, Part, Problem, Scores, State, Watch
 from downslope.engines.scalars import ScalarTable
 from downslope.engines.update import FloatArray
 from downslope.rules import Optimizer
@@ -57,21 +57,28 @@ class Blas:
     name = "blas"
 
     def advance(
-        self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
+        self,
+        problem: Problem,
+        rule: Optimizer,
+        state: State,
+        steps: int,
+        control: Control,
+        keep: Keep,
+        watch: Watch | None = None,
     ) -> None:
         """Make `steps` updates, keeping about every twelfth of a second, a huge network more rarely."""
         tell_of_slow_kernels()
         plan = plan_of(problem)
         check_state(plan, rule, state)
-        passes = _Passes(plan, problem)
+        passes, first = _Passes(plan, problem), state.step
 
         def make(state: State, table: ScalarTable, control: Control) -> Stretch:
-            return _make(plan, passes, problem, rule, state, table, control)
+            return _make(plan, passes, problem, Work(plan, problem, rule, state, table, watch, first), state, control)
 
         copied = state.parameters.nbytes * (2 + len(state.slots))
         seconds = max(STRETCH_SECONDS, copied * SECONDS_A_BYTE)
         count = min(FIRST_STEPS, int(seconds * 4e10 / plan.products))
-        in_stretches(make, rule, state, steps, control, keep, count=count, seconds=seconds)
+        in_stretches(make, rule, state, steps, control, keep, watch, count=count, seconds=seconds)
 
     def describe(self) -> dict[str, Any]:
         """Return the name and the library that multiplies matrices."""
@@ -175,7 +182,7 @@ class _Passes:
             if op.kind == t.DENSE:
                 gradient[op.biases : op.biases + op.outputs] = 0
         for start in range(0, count, self._block):
-            if start and control.stopping:
+            if start and control.ending:
                 raise _StopError
             valid = min(self._block, count - start)
             rows = whole_lanes(valid, self._plan.lanes)
@@ -196,7 +203,7 @@ class _Passes:
         out[0] = numbers[0]
         weights, at = self._matrices(parameters), place(parameters)
         for start in range(0, len(part.inputs), self._block):
-            if control.stopping:
+            if control.ending:
                 raise _StopError
             valid = min(self._block, len(part.inputs) - start)
             rows = whole_lanes(valid, plan.lanes)
@@ -299,11 +306,8 @@ class _Passes:
         return int(np.uint64(self._problem.seed).view(np.int64))
 
 
-def _make(
-    plan: Plan, passes: _Passes, problem: Problem, rule: Optimizer, state: State, table: ScalarTable, control: Control
-) -> Stretch:
-    """Make the table's steps, as `training.train` does."""
-    work = Work(plan, problem, rule, state, table)
+def _make(plan: Plan, passes: _Passes, problem: Problem, work: Work, state: State, control: Control) -> Stretch:
+    """Make the work's steps, as `training.train` does."""
     with np.errstate(all="ignore"):
         _train(plan, passes, problem, state, work, control)
     return work.done()
@@ -315,10 +319,11 @@ def _train(plan: Plan, passes: _Passes, problem: Problem, state: State, work: Wo
     take_step, weigh = (kernel(name, plan.dtype).function for name in ("take_step", "weigh"))
     weigh(place(work.sizes), *tables, *places(work.parameters, numbers))
     at, before, *changed = places(work.parameters, work.before, work.gradient, work.addresses)
+    guarded = places(work.limits, work.memory)
     made, epochs, batch = 0, 0, state.batch
     order = problem.order(state.epoch) if batch else None
     try:
-        last = control.stopping
+        last = control.ending
         while made < work.steps and not last:
             record = work.records[epochs]
             step, first = state.step + made + 1, batch * problem.batch_size
@@ -332,13 +337,15 @@ def _train(plan: Plan, passes: _Passes, problem: Problem, state: State, work: Wo
             count = min(problem.batch_size, problem.rows - first)
             tallied[:] = 0
             passes.gradient(work.parameters, work.gradient, order, first, count, step, tallied, control)
-            last = made + 1 == work.steps or control.stopping
+            last = made + 1 == work.steps or control.ending or work.last_alert
             take_step(
                 place(work.sizes), *tables, at, before, last, *changed, place(work.scalars[made]), float(tallied[0]),
-                place(numbers),
+                place(numbers), *guarded, work.row_for(made, step, float(tallied[0]) / count),
             )  # fmt: skip
             if numbers[FAILED]:
                 work.report[t.REPORT.index("failed")] = numbers[FAILED]
+                break
+            if work.halted_by(made):
                 break
             record[:3] += numbers[:3]
             record[3] = max(record[3], numbers[3])

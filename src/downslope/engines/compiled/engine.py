@@ -18,7 +18,7 @@ from downslope.engines.compiled.stretch import (
     places,
     scores_of,
 )
-from downslope.engines.problem import Control, Keep, Part, Problem, Scores, State
+from downslope.engines.problem import Control, Keep, Part, Problem, Scores, State, Watch
 from downslope.engines.scalars import ScalarTable, is_quick
 from downslope.engines.update import FloatArray
 from downslope.rules import Optimizer
@@ -39,19 +39,27 @@ class Compiled:
     name = "compiled"
 
     def advance(
-        self, problem: Problem, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep
+        self,
+        problem: Problem,
+        rule: Optimizer,
+        state: State,
+        steps: int,
+        control: Control,
+        keep: Keep,
+        watch: Watch | None = None,
     ) -> None:
         """Make `steps` updates, keeping about every twentieth of a second; see `Engine.advance`."""
         plan = plan_of(problem)
         check_state(plan, rule, state)
+        first = state.step
 
         def make(state: State, table: ScalarTable, control: Control) -> Stretch:
-            return _make(plan, problem, rule, state, table, control)
+            return _make(plan, problem, Work(plan, problem, rule, state, table, watch, first), state, control)
 
         count = int(STRETCH_SECONDS * 2e10 / (plan.products + 20_000))
         if not is_quick(rule):
             count = min(FIRST_STEPS, count)
-        in_stretches(make, rule, state, steps, control, keep, count=count, seconds=STRETCH_SECONDS)
+        in_stretches(make, rule, state, steps, control, keep, watch, count=count, seconds=STRETCH_SECONDS)
 
     def describe(self) -> dict[str, Any]:
         """Return the name: nothing else decides the bits."""
@@ -73,9 +81,8 @@ class Compiled:
         return scores_of(plan, problem, part, out)
 
 
-def _make(plan: Plan, problem: Problem, rule: Optimizer, state: State, table: ScalarTable, control: Control) -> Stretch:
-    """Make the table's steps in one call."""
-    work = Work(plan, problem, rule, state, table)
+def _make(plan: Plan, problem: Problem, work: Work, state: State, control: Control) -> Stretch:
+    """Make the work's steps in one call."""
     shuffled = problem.rows if problem.batch_size < problem.rows else 0
     order, bins = np.empty(shuffled, dtype=np.int64), np.empty(shuffled + 1, dtype=np.int64)
     drawn = np.empty(shuffled, dtype=np.uint64)
@@ -86,6 +93,7 @@ def _make(plan: Plan, problem: Problem, rule: Optimizer, state: State, table: Sc
             work.sizes, *plan.tables, work.parameters, work.before, work.gradient, work.addresses, work.scalars,
             plan.training.inputs, plan.training.targets, order, bins, drawn, held_out.inputs, held_out.targets,
             workspace, work.records, control.cells, work.report, work.numbers,
+            work.rates, work.limits, work.memory, work.signals, work.alerts,
         ),
         work.steps, state.step + 1, state.epoch, state.batch,
     )  # fmt: skip

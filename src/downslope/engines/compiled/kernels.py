@@ -18,7 +18,7 @@ __all__ = ["Kernel", "announce", "kernel", "update_kernel"]
 # What each takes: x, i, u, d: pointers to numbers of the parameters' type, int64, uint64, float64; n, f: an int64, a
 # float64.
 SIGNATURES = {
-    "train": "idididxxxixxxiiuxxxdiidnnnn",
+    "train": "idididxxxixxxiiuxxxdiiddddddnnnn",
     "measure": "idididxxnxnxd",
     "product": "xnnxnnxnxnnnn",
     "weight_gradient": "xnnxnnnxnnxn",
@@ -28,7 +28,7 @@ SIGNATURES = {
     "loss_pass": "nfxnnnnxnfxd",
     "fill_masks": "idnnnnnnx",
     "shuffle": "nnniiu",
-    "take_step": "iidxxnxixfd",
+    "take_step": "iidxxnxixfdddd",
     "weigh": "iidxd",
     "add_biases": "xnnxn",
 }

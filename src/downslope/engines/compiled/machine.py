@@ -29,7 +29,9 @@ __all__ = ["Machine", "cache_directory", "load", "machine_key", "stored", "targe
 
 PACKAGE = Path(__file__).parents[2]
 # What the kernels are made from, beside this folder: codes come from the order of the tables, keys from the streams.
-OTHER_SOURCES = ("exact.py", "streams.py", "network/activations.py", "network/losses.py")
+OTHER_SOURCES = (
+    "engines/guard.py", "engines/judge.py", "exact.py", "streams.py", "network/activations.py", "network/losses.py",
+)  # fmt: skip
 MOST_FILES = 1024
 
 Machine = tuple[str, str]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from downslope.engines.compiled import tables as t
 from downslope.engines.compiled.kernels import kernel
+from downslope.engines.guard import hidden_biases
 from downslope.engines.problem import Part, Problem, Totals
 from downslope.engines.update import FloatArray
 from downslope.errors import InputError
@@ -55,6 +56,8 @@ class Plan:
         self.width = len(t.HEAD) + 2 * (1 + self.tallies)
         self.operations, self.constants, buffers = _operations(network)
         self.ranges, self.strengths = _penalties(network)
+        penalties, hidden = len(self.ranges), [(biases.start, biases.stop) for biases in hidden_biases(network)]
+        self.ranges = np.concatenate([self.ranges, np.array(hidden, dtype=np.int64).reshape(-1, 2)])
         self.reals = np.array([getattr(loss, "delta", 0.0)], dtype=np.float64)
         self._training, self._held_out = problem.training, problem.validation
         shuffled = problem.batch_size < problem.rows
@@ -73,11 +76,13 @@ class Plan:
             "operations": len(self.operations), "parameters": network.parameter_count, "outputs": network.outputs,
             "targets": targets, "tallies": self.tallies,
             "last_buffer": self.operations[-1][t.TO], "loss": list(LOSSES).index(loss.name),
-            "penalties": len(self.ranges), "block": block, "batch_size": problem.batch_size, "rows": problem.rows,
+            "penalties": penalties, "hidden": len(hidden), "block": block,
+            "batch_size": problem.batch_size, "rows": problem.rows,
             "stride": whole_lanes(problem.rows, self.lanes),
             "held_out": held_out, "held_out_stride": whole_lanes(held_out, self.lanes),
             "seed": np.uint64(problem.seed).view(np.int64), "slots": 0, "scalars": 0, "update": 0,
             "shuffled": shuffled, "gather": gather, "gather_targets": gather_targets, "scratch": scratch,
+            "watched": 0, "halt": 0, "traced": 0,
         }  # fmt: skip
         # Compiling takes a second each, so only what this network needs; nobody calls what is left at address 0.
         kinds = set(self.operations[:, t.KIND].tolist())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,8 +17,21 @@ from numpy.typing import NDArray
 from downslope.engines.compiled import tables as t
 from downslope.engines.compiled.kernels import update_kernel
 from downslope.engines.compiled.plan import Plan, aligned
+from downslope.engines.guard import alert_of, check_watch, memory_of
+from downslope.engines.judge import ALARM, MEMORY, SIGNALS
 from downslope.engines.metrics import scores, stopped
-from downslope.engines.problem import Control, EpochRecord, Keep, Part, Problem, Scores, State, Totals
+from downslope.engines.problem import (
+    Alert,
+    Control,
+    EpochRecord,
+    Keep,
+    Part,
+    Problem,
+    Scores,
+    State,
+    Totals,
+    Watch,
+)
 from downslope.engines.scalars import ScalarTable, scalar_table
 from downslope.engines.update import FloatArray, check_slots
 from downslope.errors import InputError, NonFiniteError
@@ -27,15 +40,23 @@ from downslope.rules import Optimizer
 __all__ = ["Make", "Stretch", "Work", "check_parameters", "check_state", "in_stretches", "place", "places", "scores_of"]
 
 MOST_STEPS = 1 << 16  # in one stretch
+MOST_ALERTS = 64  # likewise
+ALERTS, HALTED, GOOD = t.REPORT.index("alerts"), t.REPORT.index("halted"), MEMORY.index("good")
+WATCHED = [t.SIZES.index(name) for name in ("watched", "halt", "traced")]
 HELD_OUT = [EpochRecord._fields.index(name) for name in ("validation_loss", "validation_score")]
 
 
 class Stretch(NamedTuple):
-    """What some steps led to: the state, a record for each epoch they completed, and what was not finite, if any."""
+    """What some steps led to: the state, a record for each epoch they completed, and what was not finite, if any.
+
+    Beside them what the guard noticed in those steps, and the alarm that ended them.
+    """
 
     state: State
     records: NDArray[np.float64]
     failed: int
+    alerts: Sequence[Alert] = ()
+    alarm: Alert | None = None
 
 
 Make: TypeAlias = Callable[[State, ScalarTable, Control], Stretch]
@@ -43,14 +64,25 @@ Make: TypeAlias = Callable[[State, ScalarTable, Control], Stretch]
 
 
 def in_stretches(
-    make: Make, rule: Optimizer, state: State, steps: int, control: Control, keep: Keep, *, count: int, seconds: float
+    make: Make,
+    rule: Optimizer,
+    state: State,
+    steps: int,
+    control: Control,
+    keep: Keep,
+    watch: Watch | None,
+    *,
+    count: int,
+    seconds: float,
 ) -> None:
     """Make `steps` updates as `Engine.advance` tells, keeping after stretches of about so many seconds.
 
     `count` is how many steps the first one has. A stretch that failed is made again up to its last good step, which
-    comes out with the same bits: so no step has to save what it overwrites.
+    comes out with the same bits: so no step has to save what it overwrites. One that an alarm ended is given up.
     """
-    while steps > 0 and not control.stopping:
+    if watch is not None:
+        check_watch(watch, steps)
+    while steps > 0 and not control.ending:
         count = max(1, min(count, steps, MOST_STEPS))
         started = time.perf_counter()
         table = scalar_table(rule, state.step + 1, count, state.slots_since)
@@ -58,6 +90,9 @@ def in_stretches(
         if len(table.values):
             first = state.epoch
             stretch = make(state, table, control)
+            if watch is not None and stretch.alarm is not None:
+                watch.alarm = stretch.alarm
+                return
             made = stretch.state.step - state.step
             failure = _failure(stretch, state, table, rule) if stretch.failed else None
             while stretch.failed:  # once, unless the products of a foreign library differ from one time to the next
@@ -65,6 +100,8 @@ def in_stretches(
                 stretch = make(state, table.first(made), Control()) if made else Stretch(state, stretch.records[:0], 0)
             state = stretch.state
             control.cells[1] = state.step
+            if watch is not None:
+                watch.alerts.extend(stretch.alerts)
             keep(state, first, stretch.records)
             if failure is not None:
                 raise failure
@@ -81,21 +118,34 @@ class Work:
     Attributes
     ----------
     parameters, before, gradient : array
-        The flat vectors; `before` is for the parameters before the last update.
+        The flat vectors; `before` is for the parameters before the last update, or with a watch for that update.
     addresses : int64 array
         Where the slots lie, which are copies too.
     scalars : array, shape (steps, scalars)
         What the rule's formula takes at each step.
     records, report, numbers : array
         What the steps tell (see `tables`): a row for each epoch, how far they came, and what a step is described by.
+    limits, memory, signals, alerts : float64 array
+        For the guard: its limits and the factor of clipping, what it remembers, and room for what it tells: a row a
+        step if that is traced, else one, and the alerts.
     sizes : int64 array
-        The plan's, with what belongs to the rule.
+        The plan's, with what belongs to the rule and to the guard.
     """
 
-    def __init__(self, plan: Plan, problem: Problem, rule: Optimizer, state: State, table: ScalarTable) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        problem: Problem,
+        rule: Optimizer,
+        state: State,
+        table: ScalarTable,
+        watch: Watch | None = None,
+        first: int = 0,
+    ) -> None:
         self._plan, self._problem, self._state, self._table = plan, problem, state, table
         self.parameters = _copy(state.parameters)
-        self.before, self.gradient = (aligned(self.parameters.size, plan.dtype) for _ in range(2))
+        count = self.parameters.size
+        self.before, self.gradient = (aligned(size, plan.dtype) for size in (count + t.PIECE, count))
         self._slots = {name: _copy(state.slots[name]) for name in rule.slots_in_use()}
         self.addresses = np.array([place(slot) for slot in self._slots.values()] or [0], dtype=np.int64)
         with np.errstate(all="ignore"):  # 1e300 is infinite in float32
@@ -106,18 +156,57 @@ class Work:
         self.report = np.zeros(len(t.REPORT), dtype=np.int64)
         self.numbers = np.zeros(len(t.NUMBERS) + 1 + plan.tallies)
         self.sizes = plan.sizes(rule, update_kernel(rule, plan.dtype, state.step + 1).address)
+        self.rates = np.ascontiguousarray(table.learning_rate, dtype=np.float64)
+        self.limits = self.memory = self.alerts = np.empty(0)
+        self.signals, self._watch = np.zeros((1, t.ROW)), watch
+        if watch is not None:
+            self.before[:count] = state.last_update
+            self.limits, self.memory = np.append(watch.limits, watch.clip), memory_of(problem, state)
+            self.alerts = np.empty((MOST_ALERTS, t.ALERT))
+            if watch.trace is not None:
+                self.signals = watch.trace[state.step - first :]
+            self.sizes[WATCHED] = MOST_ALERTS, watch.halt, watch.trace is not None
 
     @property
     def steps(self) -> int:
         """How many steps there are scalars for."""
         return len(self._table.values)
 
+    @property
+    def last_alert(self) -> bool:
+        """Whether the next alert might find no room after it."""
+        return self._watch is not None and bool(self.report[ALERTS] + 1 == MOST_ALERTS)
+
+    def row_for(self, made: int, step: int, loss: float) -> int:
+        """Return where the signals of a step lie, with what they need beforehand."""
+        row = self._row(made)
+        row[[SIGNALS.index(name) for name in ("step", "loss", "learning_rate")]] = step, loss, self.rates[made]
+        return place(row)
+
+    def halted_by(self, made: int) -> bool:
+        """Keep the alert of a step, if there is one, and return whether it ends the work."""
+        row = self._row(made)
+        if self._watch is None or not row[t.CODES]:
+            return False
+        self.alerts[self.report[ALERTS]] = *row, self.memory[GOOD]
+        self.report[ALERTS] += 1
+        self.report[HALTED] = halted = self._watch.halt and bool(int(row[t.CODES]) & ALARM)
+        return halted
+
+    def _row(self, made: int) -> NDArray[np.float64]:
+        traced = self._watch is not None and self._watch.trace is not None
+        row: NDArray[np.float64] = self.signals[made if traced else 0]
+        return row
+
     def done(self) -> Stretch:
         """Return what `records` and `report` say the steps led to."""
         plan, state = self._plan, self._state
-        made, done, batch, failed = (int(number) for number in self.report)
+        made, done, batch, failed, told, halted = (int(number) for number in self.report)
+        before = self.before[: self.parameters.size]
         with np.errstate(all="ignore"):
-            last_update = self.parameters - self.before if made else state.last_update
+            last_update = self.parameters - before if made else state.last_update
+            if self._watch is not None:
+                last_update = before  # which then holds it
         under_way = done + (batch > 0)
         rates = self._rates()[:under_way]
         records = _records(plan, self._problem, self.records[:under_way], rates)
@@ -149,8 +238,10 @@ class Work:
             slots_since=state.slots_since,
             learning_rate=float(self._table.learning_rate[made - 1]) if made else state.learning_rate,
             totals=totals,
+            guard=state.guard if self._watch is None else self.memory,
         )
-        return Stretch(after, records[:done], failed)
+        alerts = [alert_of(row, row[t.ROW]) for row in self.alerts[:told]]
+        return Stretch(after, records[:done], failed, alerts, alerts[-1] if halted else None)
 
     def _rates(self) -> NDArray[np.float64]:
         """Return the rate in force when each epoch began: that of the update before; before the first, its own."""

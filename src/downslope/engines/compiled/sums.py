@@ -10,6 +10,7 @@ import numpy as np
 
 from downslope.engines.compiled.lanes import (
     lanes_of,
+    like,
     load,
     load_wide,
     pointer_at,
@@ -17,20 +18,25 @@ from downslope.engines.compiled.lanes import (
     shift,
     tree_sum,
 )
+from downslope.engines.compiled.tables import PIECE
 
 __all__ = [
     "absolute_sum",
     "all_finite",
     "difference_norm",
     "difference_squares",
+    "dot",
+    "is_exact",
     "norm",
     "root",
     "squares",
+    "squares_and_dot",
     "total",
 ]
 
 # A square sum within these is exact enough; outside, squares may have left the range of float64.
 TINY, HUGE = 1e-280, math.inf
+LEAST_NARROW = 1e-20  # a sum of products in float32 below this may lack what was too small for it
 
 
 @numba.njit(error_model="numpy")
@@ -95,6 +101,65 @@ def difference_squares(after: Any, before: Any, count: Any) -> Any:
         result += x * x
         i += 1
     return result
+
+
+@numba.njit(error_model="numpy")
+def dot(values: Any, others: Any, count: Any) -> Any:
+    """Return Σ x·y, the products taken in float64."""
+    a = repeat(0.0)
+    i = 0
+    while i + 8 <= count:
+        a = a + load_wide(values, i) * load_wide(others, i)
+        i += 8
+    result = tree_sum(a)
+    while i < count:
+        result += np.float64(values[i]) * np.float64(others[i])
+        i += 1
+    return result
+
+
+@numba.njit(error_model="numpy")
+def squares_and_dot(values: Any, others: Any, count: Any) -> Any:
+    """Return Σ x² as `squares` has it, and Σ x·y, from one reading.
+
+    The products are taken in the numbers' own type, piece by piece, which is four times as fast; in float64 where that
+    leaves the range in which float32 is exact enough.
+    """
+    width, narrow = lanes_of(values), repeat(like(values, 0.0))
+    a = repeat(0.0)
+    b, c, d = a, a, a
+    product, i = 0.0, 0
+    while i + 32 <= count:
+        e, f, stop = narrow, narrow, min(i + PIECE, count)
+        while i + 32 <= stop:
+            s, t = load_wide(values, i), load_wide(values, i + 8)
+            u, v = load_wide(values, i + 16), load_wide(values, i + 24)
+            a = a + s * s
+            b = b + t * t
+            c = c + u * u
+            d = d + v * v
+            e = e + load(values, i) * load(others, i)
+            f = f + load(values, i + width) * load(others, i + width)
+            if width < 16:
+                e = e + load(values, i + 16) * load(others, i + 16)
+                f = f + load(values, i + 24) * load(others, i + 24)
+            i += 32
+        product += np.float64(tree_sum(e + f))
+    result = tree_sum((a + b) + (c + d))
+    while i < count:
+        x = np.float64(values[i])
+        result += x * x
+        product += x * np.float64(others[i])
+        i += 1
+    if not is_exact(product):
+        product = dot(values, others, count)
+    return result, product
+
+
+@numba.njit(error_model="numpy")
+def is_exact(product: Any) -> Any:
+    """Return whether Σ x·y may be taken as it is: no product was too large for float32, few were too small."""
+    return LEAST_NARROW < abs(product) < HUGE
 
 
 @numba.njit(error_model="numpy")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from downslope.engines.judge import SIGNALS
+
+PIECE = 1024  # parameters updated and measured at a time, while they are in the cache
 LANE_BYTES = 64  # what is added side by side, whatever the processor's own vectors: 16 float32 or 8 float64
 
 # The fields of an operation.
@@ -30,6 +33,9 @@ SIZES = (
     "operations", "parameters", "outputs", "targets", "tallies", "last_buffer", "loss", "penalties",
     "block", "batch_size", "rows", "stride", "held_out", "held_out_stride", "seed", "slots", "scalars", "update",
     "shuffled", "gather", "gather_targets", "scratch",
+    "hidden",  # ranges of hidden units' biases, which follow the penalized ranges
+    "watched",  # for how many alerts there is room; 0: nobody watches
+    "halt", "traced",
     # addresses of the parts that are compiled on their own
     "product", "weight_gradient", "row_sums", "activate", "activate_back", "loss_pass", "fill_masks", "shuffle",
 )  # fmt: skip
@@ -41,6 +47,10 @@ HEAD = ("penalty", "gradient_norm", "update_ratio", "largest_weight", "held_out_
 # What describes a step, the first four as in a record: what `numbers` holds, then the batch's loss and tallies.
 NUMBERS = ("penalty", "gradient_norm", "update_ratio", "largest_weight", "weight_norm", "failed")
 
+# Each step watched has a row: its signals, then the codes. An alert is such a row, then the last good step.
+CODES = len(SIGNALS)
+ROW, ALERT = CODES + 1, CODES + 2
+
 # What `report` holds, and what may be not finite; a slot is told by SLOT_FAILED + its number.
-REPORT = ("steps", "epochs", "batches", "failed")
+REPORT = ("steps", "epochs", "batches", "failed", "alerts", "halted")
 LOSS_FAILED, GRADIENT_FAILED, WEIGHT_FAILED, SLOT_FAILED = 1, 2, 3, 4

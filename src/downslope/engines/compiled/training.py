@@ -13,23 +13,27 @@ import numba
 from downslope.engines.compiled.lanes import call, lanes_of, like, shift
 from downslope.engines.compiled.layers import backward, forward
 from downslope.engines.compiled.stepping import penalty_of, take_step, weight_norm_of
-from downslope.engines.compiled.tables import HEAD, INPUTS, NUMBERS, REPORT, SIZES
+from downslope.engines.compiled.tables import ALERT, CODES, HEAD, INPUTS, NUMBERS, REPORT, ROW, SIZES
+from downslope.engines.judge import ALARM, MEMORY, SIGNALS
 
 __all__ = ["measure", "train"]
 
 (
     PARAMETERS, OUTPUTS, TARGETS, TALLIES, LAST, LOSS, BLOCK, BATCH, ROWS, STRIDE, HELD_OUT, HELD_OUT_STRIDE, SEED,
-    SCALARS, SHUFFLED, GATHER, GATHER_TARGETS, SCRATCH, OPERATIONS, LOSS_PASS, FILL_MASKS, SHUFFLE,
+    SCALARS, SHUFFLED, GATHER, GATHER_TARGETS, SCRATCH, OPERATIONS, WATCHED, HALT, TRACED, LOSS_PASS, FILL_MASKS,
+    SHUFFLE,
 ) = (
     SIZES.index(name)
     for name in (
         "parameters", "outputs", "targets", "tallies", "last_buffer", "loss", "block", "batch_size", "rows", "stride",
         "held_out", "held_out_stride", "seed", "scalars", "shuffled", "gather", "gather_targets", "scratch",
-        "operations", "loss_pass", "fill_masks", "shuffle",
+        "operations", "watched", "halt", "traced", "loss_pass", "fill_masks", "shuffle",
     )
 )  # fmt: skip
 PENALTY, GRADIENT_NORM, UPDATE_RATIO, LARGEST, HELD_OUT_PENALTY = range(len(HEAD))
-STEPS, EPOCHS, BATCHES, FAILED = range(len(REPORT))
+STEPS, EPOCHS, BATCHES, FAILED, ALERTS, HALTED = range(len(REPORT))
+STEP, LOSS_SIGNAL, LEARNING_RATE = (SIGNALS.index(name) for name in ("step", "loss", "learning_rate"))
+GOOD = MEMORY.index("good")
 
 HEADS = len(HEAD)
 WEIGHT_NORM, STEP_FAILED = NUMBERS.index("weight_norm"), NUMBERS.index("failed")
@@ -115,6 +119,7 @@ def train(
     parameters: Any, before: Any, gradient: Any, slots: Any, scalars: Any,
     x: Any, targets: Any, order: Any, bins: Any, drawn: Any, held_out: Any, held_out_targets: Any,
     workspace: Any, records: Any, cells: Any, report: Any, numbers: Any,
+    rates: Any, limits: Any, memory: Any, signals: Any, alerts: Any,
     steps: Any, first_step: Any, epoch: Any, batch: Any,
 ) -> None:  # fmt: skip
     """Make `steps` updates, or as many as are made before a stop is asked for or a number is not finite.
@@ -124,7 +129,8 @@ def train(
     sizes, reals, operations, constants, ranges, strengths
         The plan (see `plan.Plan`).
     parameters, before, gradient
-        The flat vectors; `before` holds the parameters before the last update, once it is made.
+        The flat vectors; `before` holds the parameters before the last update, once it is made (where the guard
+        watches, the last update itself; see `take_step`).
     slots, scalars
         The slots' addresses; a row of scalars for each step.
     x, targets, held_out, held_out_targets
@@ -135,13 +141,16 @@ def train(
         A row for each epoch from this one on; the first holds what is already summed if `batch` is not 0.
     cells, report
         Control's cells; the steps made, the epochs completed, the batches since, and what was not finite.
+    rates, limits, memory, signals, alerts
+        For the guard: the learning rate of each step; the judge's limits and the factor of clipping; what it remembers;
+        a row of signals for each step if they are traced, else one; the rows of alerts.
     steps, first_step, epoch, batch
         How many, the number of the first, its epoch, and the updates already made in that.
     """
     width = HEADS + 2 * (1 + sizes[TALLIES])
     per_epoch = (sizes[ROWS] + sizes[BATCH] - 1) // sizes[BATCH]
     numbers[WEIGHT_NORM] = weight_norm_of(parameters, sizes[PARAMETERS])
-    made, epochs, failed = 0, 0, 0
+    made, epochs, failed, told, halted = 0, 0, 0, 0, 0
     tallied = shift(numbers, len(NUMBERS))
     last = cells[0] != 0
     while made < steps and not last:
@@ -169,14 +178,27 @@ def train(
             first, count, step, workspace, tallied, cells, made == 0,
         ):  # fmt: skip
             break
-        last = made + 1 == steps or cells[0] != 0
+        # A stretch ends where the next alert might find no room.
+        last = made + 1 == steps or cells[0] != 0 or told + 1 == sizes[WATCHED]
+        row = shift(signals, made * ROW if sizes[TRACED] else 0)
+        if sizes[WATCHED]:
+            row[STEP], row[LOSS_SIGNAL], row[LEARNING_RATE] = step, tallied[0] / count, rates[made]
         take_step(
             sizes, ranges, strengths, parameters, before, last, gradient, slots,
-            shift(scalars, made * sizes[SCALARS]), tallied[0], numbers,
+            shift(scalars, made * sizes[SCALARS]), tallied[0], numbers, limits, memory, row,
         )  # fmt: skip
         failed = int(numbers[STEP_FAILED])
         if failed != 0:
             break
+        if sizes[WATCHED] and row[CODES] != 0.0:
+            alert = shift(alerts, told * ALERT)
+            for i in range(ROW):
+                alert[i] = row[i]
+            alert[ROW] = memory[GOOD]
+            told += 1
+            if sizes[HALT] and int(row[CODES]) & ALARM:
+                halted = 1
+                break
         record[PENALTY] += numbers[PENALTY]
         record[GRADIENT_NORM] += numbers[GRADIENT_NORM]
         record[UPDATE_RATIO] += numbers[UPDATE_RATIO]
@@ -189,6 +211,7 @@ def train(
             batch, epochs = 0, epochs + 1
         cells[1] = step
     report[STEPS], report[EPOCHS], report[BATCHES], report[FAILED] = made, epochs, batch, failed
+    report[ALERTS], report[HALTED] = told, halted
 
 
 @numba.njit(error_model="numpy")

@@ -1,0 +1,256 @@
+"""`downslope find-rate`: the range test of learning rates, and the rate from which on training explodes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from downslope import checks
+from downslope.checks import Interval
+from downslope.cli.options import Number, SectionedCommand, option, rule_from
+from downslope.cli.output import counted, print_columns, say, tell, written
+from downslope.cli.problem import OUTPUT, TRAINING, not_the_data, problem_from, problem_options
+from downslope.errors import InputError
+from downslope.files import TABLES, place, write_table
+from downslope.training import Run
+
+if TYPE_CHECKING:
+    from downslope.training.rate_test import RateTest
+
+__all__ = ["command"]
+
+RATES = "Learning rates"
+LISTED = 9  # rates in the table
+
+
+@click.command("find-rate", cls=SectionedCommand)
+@click.argument("source")
+@option(
+    RATES, "--from", "low", type=Number(), default="1e-6", show_default=True, metavar="X", help="The smallest rate."
+)
+@option(RATES, "--to", "high", type=Number(), default=100, show_default=True, metavar="X", help="The largest rate.")
+@option(
+    RATES,
+    "--steps",
+    type=Number(),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="How many rates the range test goes through, one update each.",
+)
+@option(
+    RATES,
+    "--hold",
+    type=Number(),
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Updates at each constant rate that is tried for an explosion; 0 looks for none.",
+)
+@option(
+    RATES,
+    "--seeds",
+    type=Number(),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Test with so many seeds, from --seed on; table, picture and the first lines are of the first.",
+)
+@problem_options
+@option(TRAINING, "--seed", type=Number(), metavar="N", help="Of weights, batches, dropout and split. Default: 0.")
+@option(
+    TRAINING,
+    "--rule",
+    "rules",
+    metavar="FILE:CLASS",
+    multiple=True,
+    help="Where a rule of your own stands that a saved run was trained with: script.py:Class.",
+)
+@option(OUTPUT, "--plot", metavar="FILE", help="Write the picture: .png, .svg or .pdf.")
+@option(OUTPUT, "--table", metavar="FILE", help="Write rates and losses: .csv, .tsv or .parquet.")
+@option(OUTPUT, "--json", "as_json", is_flag=True, help="Print one JSON object a rate, and what was found as the last.")
+def command(
+    *,
+    source: str,
+    low: Any,
+    high: Any,
+    steps: Any,
+    hold: Any,
+    seeds: Any,
+    plot: str | None,
+    table: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Suggest a learning rate, and find the one from which on training explodes.
+
+    SOURCE is the name of a data set (see `downslope data`), a .csv, .tsv or .parquet file, or the directory of a saved
+    run, which is tested as it stands and not changed. The rate of --learning-rate or a schedule plays no part; all
+    other settings do.
+
+    Range test: one update at each rate, from small to large; suggested is the one at which the smoothed loss had made
+    nine tenths of its fall, and at most half of the largest that holds. Explosion: within --hold updates at one
+    constant rate a number is not finite, the mean loss grows tenfold, or it ends at twice what it was.
+
+    \b
+    downslope find-rate spiral --optimizer sgd --momentum 0.9 --plot rates.png
+    downslope find-rate wine.csv --target class --optimizer adam --batch-size 32
+    downslope find-rate runs/wine
+    """
+    from downslope.training.rate_test import find_rate
+
+    number = checks.whole("seeds", seeds, at_least=1)
+    least = checks.real("from", low, Interval(above=0))
+    if not checks.real("to", high, Interval(above=0)) > least:
+        raise checks.refuse("to", f"above from, which is {least:g}", high)
+    writers = _writers(plot, table)
+    runs = _runs(source, options, number, [path for path, _ in writers])
+    found: list[RateTest] = []
+    latest: list[RateTest] = []
+    try:
+        with _status() as show:
+
+            def progress(test: RateTest) -> None:
+                latest[:] = [test]
+                done = f"{len(test.trials)} constant rates tried" if test.trials else f"{len(test.rates)} rates tested"
+                show(done if number == 1 else f"seed {len(found) + 1} of {number}: {done}")
+
+            for run in runs:
+                latest.clear()
+                found.append(find_rate(run, low=low, high=high, steps=steps, hold=hold, on_progress=progress))
+    except KeyboardInterrupt:
+        tell("Stopped by Ctrl-C: this is what was found so far.")
+        _finish([*found, *latest] if len(found) < number else found, writers, as_json=as_json)
+        raise
+    _finish(found, writers, as_json=as_json)
+
+
+@contextmanager
+def _status() -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows on stderr, in a terminal, how far the work is."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield lambda told: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, force_jupyter=False).status("begins") as status:
+        yield status.update
+
+
+def _writers(plot: str | None, table: str | None) -> list[tuple[Path, Any]]:
+    """Return what is to be written where, refusing before the work what could not be written after it."""
+    writers: list[tuple[Path, Any]] = []
+    if plot is not None:
+        from downslope.figures import PICTURES
+        from downslope.figures.find_rate import find_rate_picture
+
+        writers.append((place("plot", plot, PICTURES), find_rate_picture))
+    if table is not None:
+        writers.append((place("table", table, TABLES), lambda test, path: write_table(test.frame(), path)))
+    return writers
+
+
+def _runs(source: str, options: dict[str, Any], count: int, files: Sequence[Path]) -> Sequence[Run]:
+    """Return the runs to be tested: a saved one, or new ones with one seed after the other."""
+    if Path(source).is_dir():
+        return [_saved(source, count, options)]
+    if options["rules"]:
+        raise InputError("--rule must be given for a saved run only: a new one takes --optimizer script.py:Class")
+    not_the_data(files, source, options)
+    described = problem_from(source, options)
+    first = Run(**described, seed=options["seed"])
+    if count == 1:
+        return [first]
+    if not isinstance(first.seed, int):
+        raise InputError(f"seeds must be 1 where the seed is no number. Received: --seeds {count} with {first.seed!r}")
+    return [first, *(Run(**described, seed=first.seed + more) for more in range(1, count))]
+
+
+def _saved(source: str, count: int, options: dict[str, Any]) -> Run:
+    """Return a saved run; options that describe a new one are refused."""
+    from downslope.cli.directories import saved_run
+
+    context = click.get_current_context()
+    fine = {"source", "low", "high", "steps", "hold", "seeds", "rules", "plot", "table", "as_json"}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if name not in fine and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"{parameter.opts[0]} must be left out for a saved run, which is tested as it stands")
+    if count > 1:
+        raise InputError(f"seeds must be 1 for a saved run, which has its own. Received: --seeds {count}")
+    return Run.load(saved_run(source), rules=[rule_from(text) for text in options["rules"]])
+
+
+def _finish(found: Sequence[RateTest], writers: Sequence[tuple[Path, Any]], *, as_json: bool) -> None:
+    """Print what was found, and write the files that were asked for."""
+    if not found:
+        return
+    if as_json:
+        _print_json(found)
+    else:
+        _print(found)
+    failure = written(found[0], writers)
+    if failure is not None:
+        raise failure
+
+
+def _print_json(found: Sequence[RateTest]) -> None:
+    for row in found[0].frame().iter_rows(named=True):
+        say(json.dumps(row))
+    final = found[0].describe()
+    if len(found) > 1:
+        final["seeds"] = [test.describe() for test in found]
+    say(json.dumps({"final": final}, allow_nan=False))
+
+
+def _print(found: Sequence[RateTest]) -> None:
+    test = found[0]
+    if len(test.rates):
+        places = np.unique(np.linspace(0, len(test.rates) - 1, LISTED).round().astype(int))
+        columns = (test.rates, test.losses, test.smoothed)
+        rows = [[f"{column[place]:.4g}" for column in columns] for place in places]
+        print_columns(("learning rate", "loss", "smoothed"), rows)
+    say(_suggestion(test))
+    if test.hold and (test.trials or test.finished):
+        say(_threshold(test))
+    if len(found) > 1:
+        say(f"{counted(len(found), 'seed')}: {_spread(found)}")
+    if test.ended == "whole" and test.lowest == test.rates[-1]:
+        tell("The loss was still falling at the largest rate: with a larger --to the suggestion may be larger.")
+
+
+def _suggestion(test: RateTest) -> str:
+    if test.suggestion is not None:
+        return f"suggested learning rate: {test.suggestion:.2g}"
+    told = "the loss never fell" if test.lowest is None else "training exploded at every rate that was tried"
+    return f"no suggestion: {told}" if test.ended != "stopped" else "no suggestion yet"
+
+
+def _threshold(test: RateTest) -> str:
+    """Return what is known of explosions, in a line."""
+    updates = counted(test.hold, "update")
+    if test.threshold is None:
+        return "no explosion" + ("" if test.held is None else f" up to {test.held:.3g} ({updates} at a constant rate)")
+    held = "no rate held" if test.held is None else f"{test.held:.3g} held"
+    return f"training explodes from {test.threshold:.3g} on ({updates} at a constant rate; {held})"
+
+
+def _spread(found: Sequence[RateTest]) -> str:
+    """Return median and range over seeds, of the suggestions and of the thresholds."""
+    told = []
+    for word, rates in (
+        ("suggested", [test.suggestion for test in found if test.suggestion is not None]),
+        ("explodes from", [test.threshold for test in found if test.threshold is not None]),
+    ):
+        if rates:
+            whole = "" if len(rates) == len(found) else f" in {len(rates)} of them"
+            told.append(f"{word} {median(rates):.2g} ({min(rates):.2g} to {max(rates):.2g}){whole}")
+    return "; ".join(told) or "nothing found"

@@ -1,0 +1,214 @@
+"""A directory of saved runs, read as a forest: which run came from which, and with what changed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from downslope import checks
+from downslope.errors import InputError
+from downslope.training.checkpoint import read_document
+from downslope.training.log import Parent
+
+__all__ = ["Forest", "Node", "holds_run", "read_forest"]
+
+DOCUMENT = re.compile(r"checkpoint-\d{8,}\.json")
+
+
+@dataclass(eq=False)
+class Node:
+    """A saved run, and those that came from it.
+
+    Attributes
+    ----------
+    name : str
+        Its directory, seen from the one that was asked for.
+    path : Path
+        Its directory.
+    header : mapping
+        Its id, epoch, step, loss, …; see `downslope.training.saving.header`.
+    parent : Parent or None
+        The id of the run it branched off, the step they share, and what was changed there.
+    log : tuple of mapping
+        The entries of its log, described.
+    children : list of Node
+        Those that branched off it, by step and name.
+    copy_of : str or None
+        The name of another directory that holds the same run.
+    best : bool
+        Whether it has the lowest loss of at least two runs that minimize the same on the same data; where all of them
+        measure a validation part, the lowest loss there.
+    skipped : tuple of str
+        A sentence for each newer checkpoint that is broken.
+    """
+
+    name: str
+    path: Path
+    header: Mapping[str, Any]
+    parent: Parent | None
+    log: tuple[Mapping[str, Any], ...] = ()
+    children: list[Node] = field(default_factory=list)
+    copy_of: str | None = None
+    best: bool = False
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The run's own name, which no other run has."""
+        return str(self.header["id"])
+
+    @property
+    def own_log(self) -> list[Mapping[str, Any]]:
+        """What acted on it since it branched off, beside the change it began with."""
+        if self.parent is None:
+            return [one for one in self.log if _acts(one)]
+        since = [one for one in self.log if _acts(one) and one["step"] >= self.parent.step]
+        begins = bool(since) and (since[0]["step"], since[0]["told"]) == (self.parent.step, self.parent.told)
+        return since[1:] if begins else since
+
+    @property
+    def loss(self) -> float:
+        """The loss it is judged by: on the validation part where it has one; NaN before the first epoch."""
+        measured = self.header["numbers"]
+        value = measured.get("validation_loss", measured.get("loss"))
+        return math.nan if value is None else float(value)
+
+    def walk(self) -> Iterator[Node]:
+        """Yield it and everything that came from it, each parent before its children."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True)
+class Forest:
+    """What a directory holds.
+
+    Attributes
+    ----------
+    roots : tuple of Node
+        Runs that came from none, or from one that is not here, by name.
+    broken : tuple of (str, str)
+        The directories whose run cannot be read, each with the reason.
+    """
+
+    roots: tuple[Node, ...]
+    broken: tuple[tuple[str, str], ...]
+
+    def walk(self) -> Iterator[Node]:
+        """Yield every run, each parent before its children."""
+        for root in self.roots:
+            yield from root.walk()
+
+
+def holds_run(directory: Path) -> bool:
+    """Whether a directory holds a checkpoint, whole or not."""
+    try:
+        return any(map(DOCUMENT.fullmatch, os.listdir(directory)))  # noqa: PTH208 - names alone
+    except OSError:
+        return False
+
+
+def read_forest(directory: str | os.PathLike[str]) -> Forest:
+    """Return the runs saved in a directory and everywhere below it; hidden directories and links are passed over.
+
+    Parameters
+    ----------
+    directory : str or path
+        Such as "runs"; or the directory of one run.
+
+    Raises
+    ------
+    InputError
+        If there is no such directory, it cannot be read, or no run is in it.
+    """
+    if not isinstance(directory, (str, os.PathLike)) or not Path(directory).is_dir():
+        raise checks.refuse("directory", "a directory with saved runs", directory)
+    top = Path(directory)
+    nodes: list[Node] = []
+    broken: list[tuple[str, str]] = []
+    for path in sorted(_directories(top), key=lambda path: _natural(str(path))):
+        name = path.name or str(path) if path == top else str(path.relative_to(top))
+        try:
+            nodes.append(_node(name, path))
+        except InputError as error:
+            broken.append((name, str(error)))
+    if not (nodes or broken):
+        raise InputError(f"directory must hold saved runs, as `downslope train --save` writes them. Received: {top}")
+    _mark_best(nodes)
+    return Forest(tuple(_joined(nodes)), tuple(broken))
+
+
+def _directories(top: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        if Path(error.filename) == top:
+            raise InputError(f"{top} could not be read: {error.strerror or error}") from error
+
+    for path, names, files in os.walk(top, onerror=refuse):
+        names[:] = [name for name in names if not name.startswith(".")]
+        if any(map(DOCUMENT.fullmatch, files)):
+            yield Path(path)
+
+
+def _node(name: str, path: Path) -> Node:
+    found = read_document(path)
+    header, log = found.document["header"], found.document["log"]
+    parent = None if header["parent"] is None else Parent(*header["parent"])
+    return Node(name, path, header, parent, tuple(log), skipped=found.skipped)
+
+
+def _joined(nodes: list[Node]) -> list[Node]:
+    """Return the roots, after every other run was given to the one it came from."""
+    first: dict[str, Node] = {}
+    for node in nodes:
+        other = first.setdefault(node.id, node)
+        if other is not node:
+            node.copy_of = other.name
+    roots = []
+    for node in nodes:
+        origin = None if node.parent is None else first.get(node.parent.id)
+        if origin is None or _came_from(origin, node, first):
+            roots.append(node)
+        else:
+            origin.children.append(node)
+    for node in nodes:
+        node.children.sort(key=lambda one: (one.parent.step if one.parent else 0, _natural(one.name)))
+    return roots
+
+
+def _came_from(node: Node, other: Node, known: Mapping[str, Node]) -> bool:
+    """Whether `node` is `other` or came from it: parents that lead in a circle were written by nobody here."""
+    seen: set[str] = set()
+    at: Node | None = node
+    while at is not None and at.id not in seen:
+        if at.id == other.id:
+            return True
+        seen.add(at.id)
+        at = known.get(at.parent.id) if at.parent else None
+    return False
+
+
+def _mark_best(nodes: Iterable[Node]) -> None:
+    groups: dict[tuple[Any, ...], list[Node]] = {}
+    for node in nodes:
+        measured = "validation_loss" in node.header["numbers"]
+        key = (node.header["data"]["digest"], node.header["loss"], measured)
+        groups.setdefault(key, []).append(node)
+    for group in groups.values():
+        found = [node for node in group if math.isfinite(node.loss)]
+        if len({node.id for node in group}) > 1 and found:
+            min(found, key=lambda node: node.loss).best = True
+
+
+def _acts(entry: Mapping[str, Any]) -> bool:
+    return entry["kind"] in ("change", "rollback", "reduce", "stop")
+
+
+def _natural(name: str) -> list[Any]:
+    """Return a key that sorts wine-2 before wine-10."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,115 @@
+"""`downslope train --save` and `downslope resume`, as a person types them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import downslope as ds
+
+TRAIN = "train spiral --layers 8 --optimizer sgd --learning-rate 0.5"
+
+
+def test_resumed_is_the_run_in_one_go(command, tmp_path):
+    first = command(f"{TRAIN} --epochs 200 --batch-size 64 --every 50 --save", tmp_path / "a")
+    more = command("resume --epochs 100 --every 50", tmp_path / "a")
+    whole = command(f"{TRAIN} --epochs 300 --batch-size 64 --every 50 --save", tmp_path / "b")
+    assert (first.status, more.status, whole.status) == (0, 0, 0), more.err
+    assert first.lines + more.lines == whole.lines
+    one, other = (ds.Run.load(tmp_path / name) for name in "ab")
+    assert np.array_equal(one.parameters, other.parameters)
+    assert f"downslope resume {tmp_path / 'a'} --epochs N" in first.err
+
+
+def test_what_is_set_holds_from_there_and_is_in_the_log(command, tmp_path):
+    command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
+    steered = command("resume --epochs 11 --every 10 --set learning_rate=0.25 --set batch-size=100", tmp_path / "a")
+    assert steered.status == 0, steered.err
+    assert "step 20: learning_rate=0.25 (was 0.5), batch_size=100 (was 300)" in steered.err
+    assert steered.lines[1].endswith("lr: 0.25")
+    shown = command("resume --epochs 0 --json", tmp_path / "a")
+    event, final = map(json.loads, shown.lines)
+    assert event["event"]["settings"]["learning_rate"] == ["0.5", "0.25"]
+    assert (final["final"]["epochs"], final["final"]["steps"]) == (31, 53)
+
+
+def test_without_epochs_it_does_what_is_left(command, tmp_path):
+    command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
+    assert "It has done the 20 epochs it was asked for" in command("resume", tmp_path / "a").err
+    (tmp_path / "a" / "plan.json").write_text('{"epochs": 31}')
+    assert command("resume --every 10", tmp_path / "a").lines[-1].startswith("epoch: 30,")
+
+
+WRONG = [
+    ("--set momentum=2", "momentum must be at least 0 and below 1"),
+    ("--set learning_rate", "--set must be given as name=value"),
+    ("--set wings=2", "wings must be a setting of sgd"),
+    ("--batch-size 3 --set batch_size=4", "batch_size must be given once"),
+    ("--set batch_size=0", "batch_size must be a whole number at least 1"),
+    ("--decay 1 --schedule constant", "give --decay or --schedule, not both"),
+    ("--autosave 0", "autosave must be above 0"),
+    ("--epochs 1.5", "epochs must be a whole number"),
+    ("--rule mine.py", "--rule must be given as script.py:Class"),
+]
+
+
+@pytest.mark.parametrize(("options", "sentence"), WRONG)
+def test_wrong_input_is_one_sentence_and_changes_nothing(command, tmp_path, options, sentence):
+    command(f"{TRAIN} --epochs 5 --save", tmp_path / "a")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()}
+    printed = command(f"resume {options}", tmp_path / "a")
+    assert (printed.status, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert sentence in printed.err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "a").iterdir()} == before
+
+
+def test_a_directory_in_use_or_without_a_run_is_refused(command, tmp_path):
+    saved = command(f"{TRAIN} --epochs 5 --save", tmp_path / "a")
+    assert saved.status == 0
+    again = command(f"{TRAIN} --epochs 5 --save", tmp_path / "a")
+    assert (again.status, "which holds a run: go on with it" in again.err) == (2, True)
+    assert "there are runs in it: a" in command("resume", tmp_path).err
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
+    assert "holds other files" in command(f"{TRAIN} --epochs 5 --save", tmp_path / "other").err
+
+
+def test_a_broken_newest_checkpoint_is_skipped_and_said(command, tmp_path):
+    command(f"{TRAIN} --epochs 5 --save", tmp_path / "a")
+    newest = max((tmp_path / "a").glob("checkpoint-*.json"))
+    newest.write_bytes(newest.read_bytes()[:-9])
+    printed = command("resume --epochs 1 --every 1", tmp_path / "a")
+    assert printed.status == 0
+    assert "was skipped" in printed.err
+    assert "At epoch 0 (step 0)" in printed.err
+
+
+def test_the_guard_stops_with_status_1_and_the_last_good_state_is_saved(command, tmp_path):
+    line = "train line --optimizer sgd --learning-rate 1e6 --epochs 50 --guard stop --save"
+    printed = command(line, tmp_path / "a")
+    assert printed.status == 1
+    assert command("resume --epochs 0", tmp_path / "a").status == 0
+
+
+def test_ctrl_c_saves_and_a_second_command_is_refused(tmp_path):
+    def downslope(*arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "downslope", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, cwd=tmp_path, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+
+    first = downslope(*TRAIN.split(), "--epochs", "100000000", "--every", "10", "--save", "a")
+    first.stdout.readline()
+    second = downslope("resume", "a", "--epochs", "1")
+    _, told = second.communicate(timeout=60)
+    assert (second.returncode, "another one is training it" in told) == (2, True)
+    first.send_signal(signal.SIGINT)
+    _, told = first.communicate(timeout=60)
+    assert first.returncode == 130
+    done = int(re.search(r"with ([\d,]+) epochs done", told).group(1).replace(",", ""))
+    assert ds.Run.load(tmp_path / "a").epoch == done
