@@ -119,7 +119,7 @@ def test_the_engine_is_given_the_limits_in_their_order():
 
 def test_warn_tells_and_touches_nothing(bits):
     watched, alone = jumped("warn"), jumped(None)
-    with pytest.warns(ds.GuardWarning, match=r"right after a change \(learning_rate=200.0"):
+    with pytest.warns(ds.GuardWarning, match=r"after a change \(learning_rate=200.0"):
         watched.train(20)
     alone.train(20)
     assert of_kind(watched, "alarm")

@@ -80,6 +80,8 @@ MEMORY = (
     "start",  # mean loss of the first steps
     "level",  # running means, outliers cut off: of the loss …
     "level_spread",  # … of its squared distance from that
+    "recent",  # the same over three steps, as it is
+    "lowest_level",  # the lowest level at a good step
     "update",
     "slope",  # running means as they are: of slope_after …
     "square",  # … of the squared norm of the update before
@@ -98,33 +100,10 @@ MEMORY = (
     "dead_on",
 )
 (
-    GOOD,
-    SEEN,
-    CANDIDATE,
-    CANDIDATE_RATE,
-    PROVEN_RATE,
-    LAST_RATE,
-    LAST_UPDATE,
-    START,
-    LEVEL,
-    LEVEL_SPREAD,
-    UPDATE,
-    SLOPE,
-    SQUARE,
-    STREAK,
-    QUIET,
-    WATCH_ON,
-    ALARM_ON,
-    SLOW,
-    LOWEST,
-    LOWEST_SINCE,
-    PLATEAU_ON,
-    OVERSHOOT,
-    OVERSHOOT_STEPS,
-    OVERSHOOT_LEVEL,
-    OSCILLATION_ON,
-    DEAD_ON,
-) = range(len(MEMORY))
+    GOOD, SEEN, CANDIDATE, CANDIDATE_RATE, PROVEN_RATE, LAST_RATE, LAST_UPDATE, START, LEVEL, LEVEL_SPREAD, RECENT,
+    LOWEST_LEVEL, UPDATE, SLOPE, SQUARE, STREAK, QUIET, WATCH_ON, ALARM_ON, SLOW, LOWEST, LOWEST_SINCE, PLATEAU_ON,
+    OVERSHOOT, OVERSHOOT_STEPS, OVERSHOOT_LEVEL, OSCILLATION_ON, DEAD_ON,
+) = range(len(MEMORY))  # fmt: skip
 
 
 class Limit(NamedTuple):
@@ -148,7 +127,22 @@ LIMITS = (
     Limit("new_rate", 1.24, "learning rate, over the largest one proven, from which on it is new"),
     Limit("settle", 50.0, "quiet steps that prove a learning rate, make a step good and end an episode"),
     Limit("window", 30.0, "steps the running means are taken over"),
-    Limit("new_votes", 2.0, "signals that make an alarm at a new learning rate"),
+    # Pairs of signals that make an alarm at a new learning rate.
+    Limit("steep_promise", 3.3, "fall of the loss that the slope along the update promises, over the loss, and …"),
+    Limit("steep_rise", 2.4, "… rise of the loss it predicts by the usual curvature, over the running mean"),
+    Limit("far_promise", 0.36, "fall promised, over the loss, and …"),
+    Limit("far_ratio", 0.4, "… norm of the update over norm of the weights"),
+    Limit("turned_slope", 1.9, "slope at the end of the last update, over the running mean, and …"),
+    Limit("turned_loss", 2.3, "… loss of the last three steps over its lowest running mean"),
+    Limit("sharp_rise", 45.0, "rise predicted by the last step's curvature, over the running mean, and …"),
+    Limit("sharp_ratio", 0.2, "… norm of the update over norm of the weights"),
+    Limit("curved_rise", 11.0, "rise predicted by the usual curvature, over the running mean, and …"),
+    Limit("curved_ratio", 0.13, "… norm of the update over norm of the weights"),
+    Limit("leap_rate", 400.0, "learning rate over the largest one proven, and …"),
+    Limit("leap_promise", 0.36, "… fall promised, over the loss, or …"),
+    Limit("leap_update", 17.0, "… norm of the update over its running mean"),
+    Limit("long_update", 140.0, "norm of the update over its running mean, and …"),
+    Limit("long_promise", 2.2, "… fall promised, over the loss"),
     Limit("votes", 3.0, "signals that make an alarm at a proven learning rate"),
     Limit("streak", 4.0, "steps in a row that so many signals must agree at a proven learning rate"),
     Limit("patience", 2000.0, "steps without a fall of the loss that make a plateau"),
@@ -159,30 +153,14 @@ LIMITS = (
     Limit("dead", 0.5, "share of hidden units without a gradient"),
 )
 (
-    LOSS_RISE,
-    SLOPE_RISE,
-    PREDICTED_RISE,
-    PROMISED_FALL,
-    UPDATE_RATIO,
-    LARGE_RATIO,
-    UPDATE_RISE,
-    NOISE,
-    FLOOR,
-    NEW_RATE,
-    SETTLE,
-    WINDOW,
-    NEW_VOTES,
-    VOTES,
-    STREAK_STEPS,
-    PATIENCE,
-    LEAST_FALL,
-    ARRIVED,
-    OVERSHOOT_SHARE,
-    OVERSHOOT_LAST,
-    DEAD_LIMIT,
-) = range(len(LIMITS))
+    LOSS_RISE, SLOPE_RISE, PREDICTED_RISE, PROMISED_FALL, UPDATE_RATIO, LARGE_RATIO, UPDATE_RISE, NOISE, FLOOR,
+    NEW_RATE, SETTLE, WINDOW, STEEP_PROMISE, STEEP_RISE, FAR_PROMISE, FAR_RATIO, TURNED_SLOPE, TURNED_LOSS,
+    SHARP_RISE, SHARP_RATIO, CURVED_RISE, CURVED_RATIO, LEAP_RATE, LEAP_PROMISE, LEAP_UPDATE, LONG_UPDATE, LONG_PROMISE,
+    VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED, OVERSHOOT_SHARE, OVERSHOOT_LAST, DEAD_LIMIT,
+) = range(len(LIMITS))  # fmt: skip
 
-FIRST_STEPS = 5.0  # whose mean loss is the start; before them nothing is an outlier
+FIRST_STEPS = 5.0  # whose mean loss is the start; before them nothing is an outlier, and no pair agrees
+RECENT_SHARE = 0.3  # the recent loss is that of three steps,
 SPREAD_SHARE = 0.02  # spreads are taken over 50 steps,
 SLOW_SHARE = 0.005  # the slow loss over 200,
 OVERSHOOT_RECENT = 0.02  # overshooting over 50
@@ -238,6 +216,7 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         level = loss
         memory[START] = memory[LEVEL] = memory[SLOW] = memory[LOWEST] = loss
         memory[UPDATE] = update
+        memory[RECENT] = loss
         memory[CANDIDATE] = -1.0
 
     # A rate that leaps up from calm is what is to be blamed: back to the step before it.
@@ -246,8 +225,8 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         memory[GOOD] = step - 1.0
         memory[CANDIDATE] = -1.0
 
-    base = level
-    base = max(base, limits[FLOOR] * memory[START])
+    floor = limits[FLOOR] * memory[START]
+    base = max(level, floor)
     votes = 0
     if loss > limits[LOSS_RISE] * base and loss - level > limits[NOISE] * math.sqrt(memory[LEVEL_SPREAD]):
         votes += 1
@@ -258,23 +237,44 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         if after > limits[SLOPE_RISE] * base:
             votes += 1
     curvature = memory[SLOPE] / memory[SQUARE] if memory[SQUARE] > 0.0 else 0.0
-    if 0.5 * curvature * update * update > limits[PREDICTED_RISE] * base:
+    rise = 0.5 * curvature * update * update
+    if rise > limits[PREDICTED_RISE] * base:
         votes += 1
-    if -signals[SLOPE_NOW] > limits[PROMISED_FALL] * (loss if loss > base else base):
+    promise = -signals[SLOPE_NOW] / max(loss, base)
+    if promise > limits[PROMISED_FALL]:
         votes += 1
-    if update > limits[UPDATE_RATIO] * weights and update > 2.0 * memory[UPDATE]:
+    moved = update if update > 2.0 * memory[UPDATE] else 0.0  # longer than of late
+    if moved > limits[UPDATE_RATIO] * weights:
         votes += 1
     if update > limits[UPDATE_RISE] * memory[UPDATE] and (curvature > 0.0 or update > limits[LARGE_RATIO] * weights):
         votes += 1
 
-    needed, streak = limits[VOTES], limits[STREAK_STEPS]
-    if is_new:
-        needed, streak = limits[NEW_VOTES], 1.0
-    if votes >= needed:
+    memory[RECENT] += max(RECENT_SHARE, first) * (loss - memory[RECENT])
+    agree = False
+    if is_new and seen >= FIRST_STEPS:
+        sharp = 0.0
+        if has_slopes and memory[LAST_UPDATE] > 0.0:
+            sharp = 0.5 * (after - before) / (memory[LAST_UPDATE] * memory[LAST_UPDATE]) * update * update
+        lowest = max(memory[LOWEST_LEVEL], floor) if memory[LOWEST_LEVEL] > 0.0 else math.inf
+        leap = rate / memory[PROVEN_RATE] if memory[PROVEN_RATE] > 0.0 else 1.0
+        turned = after if has_slopes else 0.0
+        agree = (
+            (promise > limits[STEEP_PROMISE] and rise > limits[STEEP_RISE] * base)
+            or (promise > limits[FAR_PROMISE] and moved > limits[FAR_RATIO] * weights)
+            or (turned > limits[TURNED_SLOPE] * base and memory[RECENT] > limits[TURNED_LOSS] * lowest)
+            or (sharp > limits[SHARP_RISE] * base and moved > limits[SHARP_RATIO] * weights)
+            or (rise > limits[CURVED_RISE] * base and moved > limits[CURVED_RATIO] * weights)
+            or (
+                leap > limits[LEAP_RATE]
+                and (promise > limits[LEAP_PROMISE] or update > limits[LEAP_UPDATE] * memory[UPDATE])
+            )
+            or (update > limits[LONG_UPDATE] * memory[UPDATE] and promise > limits[LONG_PROMISE])
+        )
+    if votes >= limits[VOTES]:
         memory[STREAK] += 1.0
     else:
         memory[STREAK] = 0.0
-    if memory[STREAK] >= streak:
+    if agree or memory[STREAK] >= limits[STREAK_STEPS]:
         if memory[ALARM_ON] == 0.0:
             codes += ALARM
         memory[ALARM_ON] = 1.0
@@ -282,7 +282,7 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         codes += WATCH
         memory[WATCH_ON] = 1.0
 
-    if votes > 0:
+    if votes > 0 or agree:
         memory[QUIET] = 0.0
         memory[CANDIDATE] = -1.0
     else:
@@ -295,6 +295,8 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         elif step - memory[CANDIDATE] >= limits[SETTLE]:
             memory[GOOD] = memory[CANDIDATE]
             memory[PROVEN_RATE] = max(memory[PROVEN_RATE], memory[CANDIDATE_RATE])
+            low = memory[LOWEST_LEVEL]
+            memory[LOWEST_LEVEL] = level if low == 0.0 or level < low else low
             memory[CANDIDATE] = step
             memory[CANDIDATE_RATE] = rate
 
