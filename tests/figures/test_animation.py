@@ -153,7 +153,7 @@ def restless_rows():
     inputs = np.random.default_rng(0).normal(size=(4000, 3))
     labels = np.floor((np.arctan2(inputs[:, 1], inputs[:, 0]) / np.pi + 1) * 2.999).astype(int)
     names = {"features": ("a", "b", "c"), "classes": tuple("012345"), "target": ("kind",)}
-    run = ds.Run(ds.MLP([3, 16, 6]), ds.data.Dataset("made", inputs, labels, **names), ds.SGD(10.0))
+    run = ds.Run(ds.MLP([3, 16, 6]), ds.data.Dataset("made", inputs, labels, **names), ds.SGD(10.0), guard=None)
     run.train(20, progress=False)
     return run
 

@@ -120,3 +120,14 @@ def test_changes_are_marked_by_whom_they_were_made(texts):
     assert any("▴ changed 2 times · × changed by the guard once" in text.get_text() for text in texts(figure))
     plain = training_picture(ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(0.1)))
     assert not any("changed" in text.get_text() for text in texts(plain))
+
+
+def test_marks_are_explained_where_the_optimizer_is_too_long_for_its_line(texts):
+    rate = ds.schedules.Chain([*[ds.Constant(0.1).for_steps(2)] * 9, ds.Constant(0.1)])
+    run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(rate))
+    run.train(3)
+    run.change(momentum=0.9)
+    [told] = [text for text in texts(training_picture(run)) if text.get_text().startswith("SGD(")]
+    assert told.get_text().endswith("… · cross-entropy loss · seed=0 · ▴ changed once")
+    extent = told.get_window_extent()  # drawn to whole pixels
+    assert extent.x1 <= 7.74 * told.figure.dpi + 1

@@ -99,7 +99,7 @@ def kill(kills, seed, place, quick):
                 counts["kills"] += 1
                 counts["saves"] += len(lines)
                 last = int(lines[-1]) if lines else last
-                longest *= 0.9 if len(lines) > SAVES_A_KILL else 1.1
+                longest *= 0.9 if len(lines) >= SAVES_A_KILL else 1.1
                 if not any(directory.glob("checkpoint-*.json")) and not last:
                     continue
                 counts["unfinished"] += any(directory.glob(".checkpoint*"))

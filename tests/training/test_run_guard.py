@@ -37,7 +37,9 @@ EXPLODING = [
 def test_an_explosion_is_named_and_the_last_finite_state_kept(
     bits, what, network, data, optimizer, options, epoch, rate
 ):
-    run = ds.Run(network if isinstance(network, ds.Network) else ds.MLP(network), data, optimizer, **options)
+    run = ds.Run(
+        network if isinstance(network, ds.Network) else ds.MLP(network), data, optimizer, guard=None, **options
+    )
     with pytest.raises(ds.NonFiniteError) as stopped:
         run.train(1000)
     message = str(stopped.value)

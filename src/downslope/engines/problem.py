@@ -224,7 +224,7 @@ class Watch:
     alerts : list of Alert
         What was noticed in the steps that were kept, in order.
     alarm : Alert or None
-        The alarm that ended the call; it and what else was noticed in steps given up are not among `alerts`.
+        The alarm that ended the call, which is not among `alerts`.
     """
 
     limits: NDArray[np.float64]
@@ -261,7 +261,7 @@ class Engine(Protocol):
 
         With a `watch` the guard looks at every step, goes on from `state.guard` (a fresh memory where that is None)
         and changes no bit of the training unless it clips. Where an alarm halts, `watch.alarm` is set, and the state
-        kept last may be that of any step before the alarm's. Without a watch `state.guard` is passed on as it is.
+        before its step is the last one kept. Without a watch `state.guard` is passed on as it is.
         """
 
     def measure(self, problem: Problem, parameters: FloatArray, part: Part) -> Scores:

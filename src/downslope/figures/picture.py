@@ -9,7 +9,7 @@ from downslope import checks
 from downslope.figures.drawing import PICTURES, drawing, save
 from downslope.figures.page import Box, Page
 from downslope.figures.panel import Detail, Panel
-from downslope.figures.style import SMALL, TEXT, TITLE, number, shortened, styled
+from downslope.figures.style import SMALL, TEXT, TITLE, number, shortened, styled, text_width
 from downslope.files import place
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def draw_training(page: Page, run: Run, title: str | None, detail: Detail | None
         LEFT, 0.36, shortened(title or f"{run.data.name}, {run.network!r}", width / 1.15, TITLE), TITLE, weight="bold"
     )
     results = page.text(LEFT, 0.58, _results(run), TEXT)
-    page.text(LEFT, 0.75, shortened(_settings(run), width, SMALL), SMALL, colour=page.style.muted)
+    page.text(LEFT, 0.75, _settings(run, width), SMALL, colour=page.style.muted)
     data = _drawer(run, many)(page, run, DATA, HEADINGS, detail)
     parameters = draw_parameters(page, run, PARAMETERS, (HEADINGS, HEADINGS + 1.90), COLUMN_GAP, detail)
     # The curves stand under what is above them: the first under the data, the others under two layers' blocks.
@@ -146,19 +146,25 @@ def _results(run: Run) -> str:
     return "  ·  ".join(told)[:1].upper() + "  ·  ".join(told)[1:]
 
 
-def _settings(run: Run) -> str:
-    """Return the optimizer as code, leaving out settings at their defaults, and what else is needed to repeat it."""
+def _settings(run: Run, width: float) -> str:
+    """Return the optimizer as code, leaving out settings at their defaults, and what else is needed to repeat it.
+
+    Where that is wider than `width` inches the code is cut: the words after it explain the marks in the curves.
+    """
     rule = run.optimizer
     given = [
         f"{name}={value!r}"
         for name, value in rule.values().items()
         if name == "learning_rate" or value != rule.settings[name].default
     ]
-    told = [f"{type(rule).__name__}({', '.join(given)})", f"{run.loss.name} loss"]
+    told = [f"{run.loss.name} loss"]
     if run.problem.steps_per_epoch > 1:
         told.append(f"batches of {run.problem.batch_size:,}")
     told.append(f"seed={run.seed!r}")
     changes = [entry.by == "user" for entry in run.log.acting()]
     marks = [(changes.count(True), "▴ changed"), (changes.count(False), "× changed by the guard")]
     told += [f"{mark} {'once' if count == 1 else f'{count:,} times'}" for count, mark in marks if count]
-    return "  ·  ".join(told)
+    rest = "".join(f" · {part}" for part in told)
+    room = max(width - text_width(rest, SMALL) - 0.02, width / 3)
+    code = shortened(f"{type(rule).__name__}({', '.join(given)})", room, SMALL)
+    return shortened(code + rest, width, SMALL)

@@ -20,6 +20,18 @@ RESERVED = ("xp", "parameter", "gradient")
 DEFAULT: Any = object()  # None is not it: a setting given as None is refused
 
 
+@dataclasses.dataclass(frozen=True)
+class Times:
+    """Somebody's function of the step, multiplied; it can be pickled where that can."""
+
+    factor: float
+    function: Callable[[int], float]
+
+    def __call__(self, k: int) -> float:
+        """Return the function's value times the factor."""
+        return self.factor * self.function(k)
+
+
 class Optimizer:
     """An update rule with its settings: what turns a gradient into the next parameter.
 
@@ -213,7 +225,7 @@ class Optimizer:
         rate = self.values()["learning_rate"]
         if hasattr(rate, "scaled"):
             return self.replace(learning_rate=rate.scaled(factor))
-        return self.replace(learning_rate=(lambda k: factor * rate(k)) if callable(rate) else factor * rate)
+        return self.replace(learning_rate=Times(factor, rate) if callable(rate) else factor * rate)
 
     def slots_in_use(self) -> tuple[str, ...]:
         """Return the slots these settings need; a rule overrides it where a setting switches a slot off."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from downslope.engines.guard import LEAST_DEAD
 from downslope.engines.judge import ALARM, CLIPPED, DEAD, OSCILLATION, PLATEAU, WATCH
 from downslope.engines.problem import Alert
 from downslope.errors import NonFiniteError
@@ -24,6 +25,7 @@ KINDS = {"watch": WATCH, "alarm": ALARM, "plateau": PLATEAU, "oscillation": OSCI
 RECENT_STEPS = 100
 LARGE_UPDATE = 0.1
 TINY_UPDATE = 1e-5
+LARGE_PROMISE = 2.0  # −Δθ·g over the loss: more than there is to fall
 LARGE_MOMENTUM = 0.8
 
 
@@ -53,15 +55,17 @@ class Seen(NamedTuple):
         return 1.0 - self.slope_after / self.slope_before if self.slope_before else math.nan
 
 
-def advice(alert: Alert, run: Run) -> list[tuple[str, str]]:
+def advice(alert: Alert, run: Run, steps_per_epoch: int | None = None) -> list[tuple[str, str]]:
     """Return what to tell of an alert: a kind and one sentence for each of its codes.
 
-    Kinds are those of `KINDS`. An alarm stands for the watch that it confirms.
+    Kinds are those of `KINDS`. An alarm stands for the watch that it confirms. `steps_per_epoch` are those of the
+    alert's epoch, after which another batch size may be in force by now.
     """
+    each = steps_per_epoch or run.problem.steps_per_epoch
     codes = alert.codes & ~WATCH if alert.codes & ALARM else alert.codes
     seen = Seen(*alert.signals)
     return [
-        (kind, f"step {alert.step}: {_SENTENCES[kind](seen, alert.step, run)}")
+        (kind, f"step {alert.step}: {_SENTENCES[kind](seen, alert.step, run, each)}")
         for kind, bit in KINDS.items()
         if codes & bit
     ]
@@ -72,7 +76,6 @@ def noticed(problem: Alert | NonFiniteError, run: Run) -> str:
     if isinstance(problem, NonFiniteError):
         found = re.search(r": (an? .* is not finite)", str(problem))
         return found[1] if found else "a number is not finite"
-    # The history may end anywhere before an alarm that halts: its words are the same if they do not draw on it.
     return _excess(Seen(*problem.signals))
 
 
@@ -127,6 +130,9 @@ def _excess(seen: Seen, before: float = math.nan) -> str:
         parts.append(f"the update is {seen.update_ratio:.2g} {of} the weights")
     if seen.slope_ratio > 1:
         parts.append(f"the slope turned (r = {seen.slope_ratio:.3g})")
+    promise = -seen.slope_now / seen.loss if seen.loss > 0 else 0.0
+    if promise > LARGE_PROMISE:
+        parts.append(f"the slope along the update promises a fall of {promise:.2g} times the loss")
     if seen.loss > 2 * before:
         parts.append(f"the loss is {seen.loss:.3g} after {before:.3g} in the last epoch")
     if not parts:
@@ -134,19 +140,18 @@ def _excess(seen: Seen, before: float = math.nan) -> str:
     return _joined(parts)
 
 
-def _loss_before(run: Run, step: int) -> float:
+def _loss_before(run: Run, step: int, each: int) -> float:
     """Return the loss of the last epoch that was complete before update `step`; the run may be further by now."""
-    each = run.problem.steps_per_epoch
     position = run.epoch * each + run.state.batch - (run.step - (step - 1))
     losses = run.history.loss[: max(position // each, 0)]
     return float(losses[-1]) if len(losses) else math.nan
 
 
-def _explosive(seen: Seen, step: int, run: Run) -> str:
-    return f"{_excess(seen, _loss_before(run, step))}{since(run, step)}: {lower(run, step)}"
+def _explosive(seen: Seen, step: int, run: Run, each: int) -> str:
+    return f"{_excess(seen, _loss_before(run, step, each))}{since(run, step)}: {lower(run, step)}"
 
 
-def _plateau(seen: Seen, step: int, run: Run) -> str:
+def _plateau(seen: Seen, step: int, run: Run, each: int) -> str:
     rate, ratio, r = seen.learning_rate, seen.update_ratio, seen.slope_ratio
     first = rate_at(run, 1)
     stuck = f"the loss stays at {seen.loss:.4g}" if math.isfinite(seen.loss) else "the loss no longer falls"
@@ -166,12 +171,12 @@ def _plateau(seen: Seen, step: int, run: Run) -> str:
     return f"{stuck} at a learning_rate that has not been lowered: lower learning_rate (now {rate:.4g})"
 
 
-def _oscillation(seen: Seen, step: int, run: Run) -> str:
+def _oscillation(seen: Seen, step: int, run: Run, each: int) -> str:
     return f"after most updates the slope along them has turned, while the loss hardly falls: {lower(run, step)}"
 
 
-def _dead(seen: Seen, step: int, run: Run) -> str:
-    steps = max(100, run.problem.steps_per_epoch)
+def _dead(seen: Seen, step: int, run: Run, each: int) -> str:
+    steps = max(int(LEAST_DEAD), each)
     share = f"{seen.dead:.0%} of the hidden units" if math.isfinite(seen.dead) else "many hidden units"
     instead = ", or use leaky-relu in place of relu" if any(isinstance(one, ReLU) for one in run.network.layers) else ""
     return (
@@ -180,7 +185,7 @@ def _dead(seen: Seen, step: int, run: Run) -> str:
     )
 
 
-def _clip(seen: Seen, step: int, run: Run) -> str:
+def _clip(seen: Seen, step: int, run: Run, each: int) -> str:
     clip = getattr(run.guard, "clip", None)
     raised = "" if clip is None else f", or raise clip (now {clip:g}) if such gradients belong to the data"
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,25 @@ def changed_rule(rule: Optimizer, step: int, optimizer: Any, schedule: Any, sett
     return (rule if optimizer is None else optimizer).replace(**begun)
 
 
+@dataclass(frozen=True)
+class Later:
+    """Somebody's function of the step, which begins after `start` updates; it can be pickled where that can."""
+
+    function: Callable[[Any], Any]
+    start: int
+
+    def __call__(self, k: Any) -> Any:
+        """Return the function's value."""
+        return self.function(max(k - self.start, 0))
+
+
 def _begun(schedule: Callable[[Any], Any], step: int) -> Callable[[Any], Any]:
     """Return a schedule, or somebody's function, as one that begins after `step` updates."""
     if isinstance(schedule, Schedule):
         return schedule.shifted(step)
     if isinstance(schedule, type) or not step:
         return schedule
-    return lambda k: schedule(max(k - step, 0))
+    return Later(schedule, step)
 
 
 def carried(state: State, before: Optimizer, after: Optimizer, *, clear: bool = False) -> State:

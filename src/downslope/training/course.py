@@ -55,6 +55,9 @@ class Course(Trained):
         self._quiet_until = 0
         self._requests = Requests()
         self._autosave: Autosave | None = None
+        # What is in the log and was not told yet; and where a change left the run while an engine was at work.
+        self._untold: list[Entry] = []
+        self._steered: Moment | None = None
         self._listener: Callable[[Run, Entry], None] | None = None
         self._warned: set[str] = set()
 
@@ -62,7 +65,8 @@ class Course(Trained):
         """Return what a copy is made of: it has a history and a log of its own, and is not in training."""
         state = {name: value for name, value in self.__dict__.items() if name != "_requests"}
         own = {"history": self.history.copy(), "_log": self._log.copy(), "_moments": self._moments.copy()}
-        own |= {"_coming": list(self._coming), "_autosave": None, "_listener": None, "_warned": set()}
+        own |= {"_coming": list(self._coming), "_problems": dict(self._problems), "_untold": [], "_steered": None}
+        own |= {"_autosave": None, "_listener": None, "_warned": set()}
         return state | own
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -132,7 +136,10 @@ class Course(Trained):
     @property
     def log(self) -> Log:
         """What was changed, noticed and undone, each with its step; see `Log`."""
-        return self._log.until(self.step) if self._coming else self._log
+        if not self._coming and self.step >= self._quiet_until:
+            return self._log
+        is_due = bool(self._coming) and self._coming[0].step <= self.step
+        return self._log.until(self.step, before=is_due)
 
     @property
     def id(self) -> str:
@@ -158,8 +165,8 @@ class Course(Trained):
 
     def _advance(self, step: int, control: Control, show: Callable[[int], None]) -> None:
         """Train to `step`, or to where something comes between: a change, a stop, an alarm."""
-        while self._coming and self._coming[0].step <= self.step:
-            self._now = self._now.after(self._coming.pop(0))
+        self._catch_up()
+        self._steered = None
         now, problem, quiet = self._now, self.problem, self.step < self._quiet_until
         ends = [step, *(entry.step for entry in self._coming[:1]), *([self._quiet_until] if quiet else [])]
         if now.pending is not None:
@@ -169,6 +176,8 @@ class Course(Trained):
             watch.halt = False
 
         def keep(state: State, first: int, records: Sequence[EpochRecord] | NDArray[np.float64]) -> None:
+            if self._elsewhere() is not None:
+                return
             if len(records):
                 self.history.extend(np.arange(first, first + len(records)), records)
             moment = dataclasses.replace(now, state=state).settled()
@@ -178,21 +187,36 @@ class Course(Trained):
             if len(records):
                 show(state.epoch)
             if not quiet:
-                self._tell(watch, now)
-            if self._autosave is not None:
-                self._autosave.offer(self._run)
+                self._note(watch, now)
+            if self._untold:
+                control.pause()  # who is told of it may ask and change the run, so no engine may be at work
+            if (autosave := self._autosave) is not None:  # another thread may end it
+                autosave.offer(self._run)
 
+        cause: Alert | NonFiniteError | None = None
         try:
             self._engine.advance(problem, now.optimizer, now.state, min(ends) - now.state.step, control, keep, watch)
         except NonFiniteError as error:
-            if quiet or self.guard is None or not self.guard.halts:
-                raise
-            self._go_back(error)
-        else:
-            if not quiet:
-                self._tell(watch, now)
-            if watch is not None and watch.alarm is not None:
-                self._go_back(watch.alarm)
+            cause = error
+        if self._elsewhere() is None:
+            self._tell()  # soon after it was written: `keep` asked for the engine's return
+        if (steered := self._elsewhere()) is not None:  # what was made or seen since belongs to a way that is left
+            self._now = steered
+            self._moments.cut(self.step)
+            self.history.cut(self.epoch)
+        elif isinstance(cause, NonFiniteError) and (quiet or self.guard is None or not self.guard.halts):
+            raise cause
+        elif (cause := cause or (None if watch is None else watch.alarm)) is not None:
+            self._go_back(cause)
+
+    def _elsewhere(self) -> Moment | None:
+        """Return where a change left the run while an engine was at work, if one did."""
+        return self._steered
+
+    def _catch_up(self) -> None:
+        """Let what acted here before act again, in a run that is made again."""
+        while self._coming and self._coming[0].step <= self.step:
+            self._now = self._now.after(self._coming.pop(0))
 
     def _reach(self, step: int) -> None:
         """Make a past of this run again, up to `step`."""
@@ -200,22 +224,28 @@ class Course(Trained):
         while self.step < step:
             self._advance(step, Control(), lambda done: None)
 
-    def _tell(self, watch: Watch | None, since: Moment) -> None:
-        """Write what the guard noticed since a moment into the log, and warn of it."""
+    def _note(self, watch: Watch | None, since: Moment) -> None:
+        """Write what the guard noticed since a moment into the log."""
         while watch is not None and watch.alerts:
             alert = watch.alerts.pop(0)
-            steps = since.state.batch + alert.step - since.state.step
-            epoch = since.state.epoch + steps // self._problem(since.batch_size).steps_per_epoch
-            for kind, sentence in advice(alert, self._run):
+            each = self._problem(since.batch_size).steps_per_epoch
+            epoch = since.state.epoch + (since.state.batch + alert.step - since.state.step) // each
+            for kind, sentence in advice(alert, self._run, each):
                 self._write(Entry(alert.step, epoch, kind, "guard", sentence, signals=_named(alert)))
 
     def _write(self, entry: Entry) -> None:
         self._log.append(entry)
-        if self._listener is not None:
-            self._listener(self._run, entry)
-        elif entry.kind in ("alarm", "rollback") and entry.kind not in self._warned:
-            self._warned.add(entry.kind)
-            warnings.warn(entry.told, GuardWarning, stacklevel=_outside())
+        self._untold.append(entry)
+
+    def _tell(self) -> None:
+        """Tell what the guard wrote; whoever is told may ask and change the run."""
+        while self._untold:
+            entry = self._untold.pop(0)
+            if self._listener is not None:
+                self._listener(self._run, entry)
+            elif entry.kind in ("alarm", "rollback") and entry.kind not in self._warned:
+                self._warned.add(entry.kind)
+                warnings.warn(entry.told, GuardWarning, stacklevel=_outside())
 
     def _go_back(self, cause: Alert | NonFiniteError) -> None:
         """Return to the last good state, as the guard's policy tells, and raise ExplosionError where that ends it."""
@@ -228,9 +258,6 @@ class Course(Trained):
         if answer.kind == "rollback":
             scaled = answer.held is None
             rule = self.optimizer.scaled(answer.factor) if scaled else self.optimizer.replace(learning_rate=answer.held)
-        self._moments.cut(answer.good)
-        self.history.become(there.history)  # the engine may have given up epochs before that step too
-        self._now = there._now
         entry = Entry(
             answer.good,
             there.epoch,
@@ -244,14 +271,18 @@ class Course(Trained):
             settings={} if rule is None else differences(there.optimizer, rule),
             signals=_named(cause) if isinstance(cause, Alert) else {},
         )
-        if rule is not None:
-            self._now = self._now.after(entry)
+        moment = there._now if rule is None else there._now.after(entry)
+        self._moments.cut(answer.good)
+        self.history.become(there.history)
         self._write(entry)
+        self._now = moment
+        self._tell()
         if rule is None:
             raise ExplosionError(answer.told, seen)
 
     def _reduce_or(self, target: int) -> int:
         """Lower the rate if the loss has ceased to fall; return the epoch up to which that need not be asked again."""
+        self._catch_up()
         plateau = None if self.guard is None else self.guard.plateau
         if plateau is None or self.step < self._quiet_until:
             return target
@@ -259,6 +290,7 @@ class Course(Trained):
             rule, sentence = self.optimizer.scaled(plateau.factor_now(self._run)), plateau.told(self._run)
             changed = differences(self.optimizer, rule)
             self._act(Entry(self.step, self.epoch, "reduce", "guard", sentence, rule, settings=changed))
+            self._tell()
         due = plateau.due_epoch(self._run)
         return target if due is None else min(target, max(due, self.epoch + 1))
 
@@ -266,30 +298,30 @@ class Course(Trained):
         """Let an entry take effect here, and write it into the log."""
         if self._coming or self.step < self._quiet_until:  # another way than the one it was on
             self._log, self._coming, self._quiet_until = self.log.copy(), [], 0
-        self._now = self._now.after(entry)
+        moment = self._now.after(entry)
         if entry.by == "user":
             self._log.append(entry)
         else:
             self._write(entry)
+        self._now = self._steered = moment
         return entry
 
     def _copy_at(self, step: int, *, before: bool) -> Run:
         """Return a run of its own that stands at a past step: `before` what was changed right there, or after it."""
         other = copy.copy(self._run)
         moment = other._moments.before(step)
-        other._log = self._log.until(step, before=before)
+        other._log = self.log.until(step, before=before)
         other._now, other._coming = moment, other._log.acting()[moment.done :]
         other._moments.cut(step)
         other.history.cut(moment.state.epoch)
         other._quiet_until = 0
         other._reach(step)
-        while other._coming:
-            other._now = other._now.after(other._coming.pop(0))
+        other._catch_up()
         return other
 
     def _copied(self) -> Run:
         """Return a copy with the same id, whole whatever the run does meanwhile in another thread."""
-        assert self.id
+        self._id = self.id
         return self._requests.ask(lambda: copy.copy(self._run))
 
     def _become_another(self, step: int) -> None:
@@ -304,6 +336,7 @@ class Course(Trained):
         other._now, other._coming = other._moments.first, other._log.acting()
         other._quiet_until = self.step
         while other.epoch < epoch:
+            other._catch_up()
             other._advance(other._step_of(epoch), Control(), lambda done: None)
         return other.step
 

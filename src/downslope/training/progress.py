@@ -46,6 +46,8 @@ def progress_bar(wanted: bool | None, first: int, last: int, history: History) -
         def draw() -> None:
             nonlocal drawn, drawn_at
             drawn, drawn_at = latest, time.monotonic()
+            if not len(history):  # a rollback to the start took them all
+                return
             row, score = history.row(-1), history.score_name
             bar.update(task, completed=drawn, numbers=f"loss {row['loss']:.4g}  {score} {row[score]:.3f}")
 

@@ -251,7 +251,7 @@ def find_rate(
     if on_progress is not None and not callable(on_progress):
         raise checks.refuse("on_progress", "a function of what was found so far", on_progress)
 
-    copy, control = Copy(run), Control()
+    copy, control = Copy(run._copied()), Control()  # whole, if another thread trains it meanwhile
     ramp = Exponential(least, rate=most / least, steps=count - 1)
     rates = np.asarray(ramp(np.arange(count)))
     losses = np.empty(0)

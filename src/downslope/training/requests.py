@@ -41,7 +41,10 @@ class Requests:
     def ask(self, action: Callable[[], T]) -> T:
         """Do something to the run now, or between two steps where another thread trains it; return what it returns."""
         with self._lock:
-            if self._control is None or self._trainer == threading.get_ident():
+            if self._control is None:
+                return action()
+            if self._trainer == threading.get_ident():
+                self._control.pause()  # a signal handler may ask while an engine is at work: see `Course._steered`
                 return action()
             answer: Future[T] = Future()
             self._waiting.append((action, answer))

@@ -145,8 +145,8 @@ class Run(Course):
             Call `on_epoch` for the epochs 0, every, 2·every, … only, at least 1. Epochs in between run on without a
             stop, so a large number is quicker.
         on_event : callable, optional
-            Called with this run and each entry that the guard writes into the log. Left out, the first alarm and the
-            first rollback are a `GuardWarning` each.
+            Called with this run and each entry that the guard writes into the log, soon after; it may do what
+            `on_epoch` may. Left out, the first alarm and the first rollback are a `GuardWarning` each.
 
         Raises
         ------
@@ -166,8 +166,8 @@ class Run(Course):
                 raise checks.refuse(name, f"a function of the run and the {name.removeprefix('on_')}", called)
         control = Control()
         self._requests.begin(control)
-        self._listener, self._warned = on_event, set()
         try:
+            self._listener, self._warned = on_event, set()
             with (
                 self._saved_at_the_end(),
                 deferred_interrupt(control.stop),
@@ -193,11 +193,11 @@ class Run(Course):
         try:
             yield
         except BaseException:
-            if self._autosave is not None:
-                self._autosave.finish(self, quiet=True)
+            if (autosave := self._autosave) is not None:
+                autosave.finish(self, quiet=True)
             raise
-        if self._autosave is not None:
-            self._autosave.finish(self)
+        if (autosave := self._autosave) is not None:
+            autosave.finish(self)
 
     def change(
         self,
@@ -229,7 +229,7 @@ class Run(Course):
         -------
         Entry
             What was written into the log, with the step. In another thread than the one that trains, the call waits
-            until the step under way is done.
+            until the step under way is done; so nothing that training waits for, such as `on_epoch`, may wait for it.
 
         Raises
         ------
@@ -311,6 +311,7 @@ class Run(Course):
         """
         other = self._copied()
         other._become_another(0)
+        other._log = other.log.copy()  # of a run that is made again itself, what acted so far
         other._now, other._coming, other._quiet_until = other._moments.first, other._log.acting(), other.step
         other._moments.cut(0)
         other.history = other.history.empty()
@@ -319,9 +320,8 @@ class Run(Course):
     def replayed(self) -> Run:
         """Return this run made again from its start by its log, with the same bits."""
         other = self.at_start()
-        other._reach(self.step)
-        while other._coming:
-            other._now = other._now.after(other._coming.pop(0))
+        other._reach(other._quiet_until)
+        other._catch_up()
         return other
 
     def save(self, directory: str | os.PathLike[str]) -> None:

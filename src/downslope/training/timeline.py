@@ -46,6 +46,7 @@ class Moment:
         optimizer = entry.optimizer or self.optimizer
         state = carried(self.state, self.optimizer, optimizer, clear=entry.cleared)
         pending = self.pending if entry.batch_size is None else entry.batch_size
+        pending = None if pending == self.batch_size else pending
         return replace(self, state=state, optimizer=optimizer, pending=pending, done=self.done + 1).settled()
 
     def settled(self) -> Moment:
@@ -64,15 +65,15 @@ class Moment:
 class Moments:
     """Moments of a run in ascending order: the first, the last few, and ever thinner ones between.
 
-    At most 64, and beside the first and the last few at most 64 MB of arrays. A moment's arrays are never written into,
-    so keeping one copies nothing, and branches share them.
+    At most 64, and beside the first and the last few at most 64 MB of arrays, or four of them. A moment's arrays are
+    never written into, so keeping one copies nothing, and branches share them.
     """
 
     def __init__(self, first: Moment) -> None:
         self._kept = [first]
         self._recent: deque[Moment] = deque(maxlen=RECENT)
         self._apart = 1
-        self._most = max(4, min(MOST_MOMENTS, MOST_BYTES // max(first.nbytes, 1)))
+        self._most = _most(first)
 
     @property
     def first(self) -> Moment:
@@ -85,6 +86,7 @@ class Moments:
     def offer(self, moment: Moment) -> None:
         """Keep a moment for a while, and for good where the last one kept is far enough away."""
         self._recent.append(moment)
+        self._most = min(self._most, _most(moment))  # another rule may have more slots
         if moment.state.step >= self._kept[-1].state.step + self._apart:
             self._kept.append(moment)
         while len(self._kept) > self._most:
@@ -112,5 +114,11 @@ class Moments:
     def copy(self) -> Moments:
         """Return moments of their own."""
         twin = Moments(self.first)
-        twin._kept, twin._recent, twin._apart = list(self._kept), deque(self._recent, maxlen=RECENT), self._apart
+        twin._kept, twin._recent = list(self._kept), deque(self._recent, maxlen=RECENT)
+        twin._apart, twin._most = self._apart, self._most
         return twin
+
+
+def _most(moment: Moment) -> int:
+    """Return how many such moments are kept."""
+    return max(4, min(MOST_MOMENTS, MOST_BYTES // max(moment.nbytes, 1)))

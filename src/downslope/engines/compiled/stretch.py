@@ -49,7 +49,7 @@ HELD_OUT = [EpochRecord._fields.index(name) for name in ("validation_loss", "val
 class Stretch(NamedTuple):
     """What some steps led to: the state, a record for each epoch they completed, and what was not finite, if any.
 
-    Beside them what the guard noticed in those steps, and the alarm that ended them.
+    Beside them what the guard noticed, and the alarm that ended them, whose step is not among those made.
     """
 
     state: State
@@ -77,8 +77,8 @@ def in_stretches(
 ) -> None:
     """Make `steps` updates as `Engine.advance` tells, keeping after stretches of about so many seconds.
 
-    `count` is how many steps the first one has. A stretch that failed is made again up to its last good step, which
-    comes out with the same bits: so no step has to save what it overwrites. One that an alarm ended is given up.
+    `count` is how many steps the first one has. A stretch that failed, or that an alarm ended, is made again up to the
+    step before, which comes out with the same bits: so no step has to save what it overwrites.
     """
     if watch is not None:
         check_watch(watch, steps)
@@ -90,10 +90,15 @@ def in_stretches(
         if len(table.values):
             first = state.epoch
             stretch = make(state, table, control)
+            made = stretch.state.step - state.step
             if watch is not None and stretch.alarm is not None:
                 watch.alarm = stretch.alarm
+                if made:
+                    stretch = make(state, table.first(made), Control())
+                    watch.alerts.extend(one for one in stretch.alerts if one is not stretch.alarm)
+                    control.cells[1] = stretch.state.step
+                    keep(stretch.state, first, stretch.records)
                 return
-            made = stretch.state.step - state.step
             failure = _failure(stretch, state, table, rule) if stretch.failed else None
             while stretch.failed:  # once, unless the products of a foreign library differ from one time to the next
                 made = stretch.state.step - state.step
