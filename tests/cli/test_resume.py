@@ -113,3 +113,29 @@ def test_ctrl_c_saves_and_a_second_command_is_refused(tmp_path):
     assert first.returncode == 130
     done = int(re.search(r"with ([\d,]+) epochs done", told).group(1).replace(",", ""))
     assert ds.Run.load(tmp_path / "a").epoch == done
+
+
+def test_a_directory_another_process_went_on_with_is_left_and_the_run_kept_beside(command, tmp_path, monkeypatch):
+    command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
+    train = ds.Run.train
+
+    def train_and_be_overtaken(run, *given, **options):
+        other = ds.Run.load(tmp_path / "a")
+        train(other, 3)
+        other.save(tmp_path / "a")
+        train(run, *given, **options)
+
+    monkeypatch.setattr(ds.Run, "train", train_and_be_overtaken)
+    done = command("resume --epochs 10", tmp_path / "a")
+    assert f"Not saved in {tmp_path / 'a'}: directory must be new, or as this run left it" in done.err
+    assert f"Saved in {tmp_path / 'a-2'}." in done.err
+    assert [ds.Run.load(tmp_path / name).epoch for name in ("a", "a-2")] == [23, 30]
+
+
+def test_after_an_explosion_the_hint_is_a_lower_rate_and_it_works(command, tmp_path):
+    done = command(f"{TRAIN} --epochs 40 --guard stop --save", tmp_path / "a")
+    assert done.status == 0
+    burst = command("resume --epochs 40 --set learning_rate=500", tmp_path / "a")
+    assert burst.status == 1
+    [hint] = re.findall(r"To go on with a lower rate: downslope (resume .* --set learning_rate=\S+)", burst.err)
+    assert command(f"{hint} --epochs 5").status == 0

@@ -301,3 +301,16 @@ def test_a_reader_meets_a_writer_at_any_moment(tmp_path, writer):
         last, reads = found.document["value"], reads + 1
     thread.join()
     assert reads > 10
+
+
+@pytest.mark.parametrize("change", [{"number": None}, {"arrays": 3}, {"lasting": {"data": {}}}, {"format": "x"}, "all"])
+def test_a_whole_document_of_something_else_is_skipped_with_a_sentence(tmp_path, change, writer):
+    write(tmp_path, 1.0, writer)
+    write(tmp_path, 2.0, writer)
+    path = tmp_path / checkpoint._name(2)
+    content = json.loads(path.read_bytes())["content"]
+    raw, _ = checkpoint._framed({**content, **change} if isinstance(change, dict) else {"anything": 1})
+    path.write_bytes(raw)
+    found = read_checkpoint(tmp_path)
+    assert found.document == {"value": 1.0}
+    assert path.name in found.skipped[0]

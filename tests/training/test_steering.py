@@ -358,3 +358,11 @@ def test_scales_are_kept_by_a_rule():
     assert ds.SGD(0.5).scaled(0.5) == ds.SGD(0.25)
     assert ds.SGD(ds.Constant(0.5)).scaled(0.5).learning_rate == Scaled(ds.Constant(0.5), factor=0.5)
     assert ds.SGD(lambda k: 1.0 + k).scaled(0.5).at(3).learning_rate == 1.5
+
+
+def test_a_change_that_changes_nothing_does_not_act():
+    run = a_run()
+    run.train(5)
+    run.change(learning_rate=0.5, batch_size=10**6)
+    assert [entry.told for entry in run.log] == ["nothing differs"]
+    assert run.log.acting() == []

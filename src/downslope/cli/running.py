@@ -5,15 +5,17 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from downslope import checks
+from downslope.cli.directories import beside
 from downslope.cli.lines import Lines
 from downslope.cli.options import Number, option
 from downslope.cli.output import counted, tell, written
 from downslope.cli.problem import OUTPUT
+from downslope.errors import ExplosionError, InputError
 from downslope.files import TABLES, place, write_table
 from downslope.training import Run
 from downslope.training.log import Entry
@@ -78,11 +80,30 @@ class Saved:
     seconds: float
     rules: Sequence[str] = ()
 
-    def told(self, run: Run, epochs: int) -> str:
-        """Return a sentence that says how to go on: to the epoch that was asked for, or beyond it."""
+    def told(self, run: Run, epochs: int, *, exploded: bool) -> str:
+        """Return a sentence that says how to go on: to the epoch that was asked for, or beyond it.
+
+        Where the directory does not take the run (another process wrote to it, the disk is full), it is saved beside.
+        """
+        autosave = run._autosave
+        if autosave is not None and not autosave.holds(run):
+            try:
+                run.save(self.directory)
+            except (InputError, OSError) as error:
+                other = replace(self, directory=beside(self.directory))
+                try:
+                    run.save(other.directory)
+                except (InputError, OSError) as worse:
+                    return f"NOT saved: {worse}"
+                run.autosave(None)
+                return f"Not saved in {self.directory}: {error}. {other.told(run, epochs, exploded=exploded)}"
         words = ["downslope", "resume", str(self.directory)]
         for rule in self.rules:
             words += ["--rule", rule]
+        if exploded:
+            rate, last = run.optimizer.at(run.step + 1).learning_rate, run.state.learning_rate
+            words += ["--set", f"learning_rate={last if last < rate else rate / 10:.2g}"]
+            return f"Saved in {self.directory}. To go on with a lower rate: {shlex.join(words)}"
         if run.epoch < epochs:
             return f"Saved in {self.directory}. To go on to epoch {epochs:,}: {shlex.join(words)}"
         return f"Saved in {self.directory}. To go on: {shlex.join(words)} --epochs N"
@@ -116,16 +137,20 @@ def go_on(
     started = time.perf_counter()
     if saved is not None:
         run.autosave(saved.directory, saved.seconds)
+    exploded = False
     try:
         run.train(epochs, progress=output.progress, on_epoch=lines.epoch, every=output.every, on_event=lines.event)
     except KeyboardInterrupt:
         tell(f"Stopped by Ctrl-C with {counted(run.epoch, 'epoch')} done.")
         raise
+    except ExplosionError:
+        exploded = True
+        raise
     finally:  # however it ended, what there is is kept
         failure = written(run, output.writers)
         lines.summary(time.perf_counter() - started)
         if saved is not None:
-            tell(saved.told(run, target))
+            tell(saved.told(run, target, exploded=exploded))
         if failure is not None:
             raise failure
 

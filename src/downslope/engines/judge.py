@@ -77,6 +77,7 @@ MEMORY = (
     "proven_rate",  # the largest rate of a good step
     "last_rate",
     "last_update",
+    "first_loss",
     "start",  # mean loss of the first steps
     "level",  # running means, outliers cut off: of the loss …
     "level_spread",  # … of its squared distance from that
@@ -100,9 +101,9 @@ MEMORY = (
     "dead_on",
 )
 (
-    GOOD, SEEN, CANDIDATE, CANDIDATE_RATE, PROVEN_RATE, LAST_RATE, LAST_UPDATE, START, LEVEL, LEVEL_SPREAD, RECENT,
-    LOWEST_LEVEL, UPDATE, SLOPE, SQUARE, STREAK, QUIET, WATCH_ON, ALARM_ON, SLOW, LOWEST, LOWEST_SINCE, PLATEAU_ON,
-    OVERSHOOT, OVERSHOOT_STEPS, OVERSHOOT_LEVEL, OSCILLATION_ON, DEAD_ON,
+    GOOD, SEEN, CANDIDATE, CANDIDATE_RATE, PROVEN_RATE, LAST_RATE, LAST_UPDATE, FIRST_LOSS, START, LEVEL, LEVEL_SPREAD,
+    RECENT, LOWEST_LEVEL, UPDATE, SLOPE, SQUARE, STREAK, QUIET, WATCH_ON, ALARM_ON, SLOW, LOWEST, LOWEST_SINCE,
+    PLATEAU_ON, OVERSHOOT, OVERSHOOT_STEPS, OVERSHOOT_LEVEL, OSCILLATION_ON, DEAD_ON,
 ) = range(len(MEMORY))  # fmt: skip
 
 
@@ -143,6 +144,7 @@ LIMITS = (
     Limit("leap_update", 17.0, "… norm of the update over its running mean"),
     Limit("long_update", 140.0, "norm of the update over its running mean, and …"),
     Limit("long_promise", 2.2, "… fall promised, over the loss"),
+    Limit("first_rise", 5.0, "loss of the last three steps over the very first, where no rate is proven yet"),
     Limit("votes", 3.0, "signals that make an alarm at a proven learning rate"),
     Limit("streak", 4.0, "steps in a row that so many signals must agree at a proven learning rate"),
     Limit("patience", 2000.0, "steps without a fall of the loss that make a plateau"),
@@ -156,7 +158,7 @@ LIMITS = (
     LOSS_RISE, SLOPE_RISE, PREDICTED_RISE, PROMISED_FALL, UPDATE_RATIO, LARGE_RATIO, UPDATE_RISE, NOISE, FLOOR,
     NEW_RATE, SETTLE, WINDOW, STEEP_PROMISE, STEEP_RISE, FAR_PROMISE, FAR_RATIO, TURNED_SLOPE, TURNED_LOSS,
     SHARP_RISE, SHARP_RATIO, CURVED_RISE, CURVED_RATIO, LEAP_RATE, LEAP_PROMISE, LEAP_UPDATE, LONG_UPDATE, LONG_PROMISE,
-    VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED, OVERSHOOT_SHARE, OVERSHOOT_LAST, DEAD_LIMIT,
+    FIRST_RISE, VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED, OVERSHOOT_SHARE, OVERSHOOT_LAST, DEAD_LIMIT,
 ) = range(len(LIMITS))  # fmt: skip
 
 FIRST_STEPS = 5.0  # whose mean loss is the start; before them nothing is an outlier, and no pair agrees
@@ -216,7 +218,7 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         level = loss
         memory[START] = memory[LEVEL] = memory[SLOW] = memory[LOWEST] = loss
         memory[UPDATE] = update
-        memory[RECENT] = loss
+        memory[RECENT] = memory[FIRST_LOSS] = loss
         memory[CANDIDATE] = -1.0
 
     # A rate that leaps up from calm is what is to be blamed: back to the step before it.
@@ -250,7 +252,8 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         votes += 1
 
     memory[RECENT] += max(RECENT_SHARE, first) * (loss - memory[RECENT])
-    agree = False
+    # Before any rate is proven there is nothing to compare with but the loss at the start: too late, but told.
+    agree = memory[PROVEN_RATE] == 0.0 and memory[RECENT] > limits[FIRST_RISE] * memory[FIRST_LOSS]
     if is_new and seen >= FIRST_STEPS:
         sharp = 0.0
         if has_slopes and memory[LAST_UPDATE] > 0.0:
@@ -259,7 +262,8 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         leap = rate / memory[PROVEN_RATE] if memory[PROVEN_RATE] > 0.0 else 1.0
         turned = after if has_slopes else 0.0
         agree = (
-            (promise > limits[STEEP_PROMISE] and rise > limits[STEEP_RISE] * base)
+            agree
+            or (promise > limits[STEEP_PROMISE] and rise > limits[STEEP_RISE] * base)
             or (promise > limits[FAR_PROMISE] and moved > limits[FAR_RATIO] * weights)
             or (turned > limits[TURNED_SLOPE] * base and memory[RECENT] > limits[TURNED_LOSS] * lowest)
             or (sharp > limits[SHARP_RISE] * base and moved > limits[SHARP_RATIO] * weights)

@@ -255,24 +255,29 @@ def _read(path: Path, number: int, with_arrays: bool) -> Checkpoint:
     if hashlib.sha256(frame[2]).hexdigest() != frame[1].decode():
         raise BrokenError(f"{name} is not what was written: its digest differs")
     content = json.loads(frame[2])
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise BrokenError(f"{name} is no checkpoint of a run")
     if content["format"] > FORMAT:
         raise InputError(
             f"{path / name} must be of format {FORMAT} or older, which this version of Downslope reads. "
             f"Received: format {content['format']}, written by a newer one"
         )
-    if content["number"] != number:
-        raise BrokenError(f"{name} was written as {_name(content['number'])}")
-    piece = Piece(**content["arrays"])
+    try:
+        told, piece = content["number"], Piece(**content["arrays"])
+        lasting = {one: Piece(**file) for one, file in content["lasting"].items()}
+        document, owner = _decoded(content["document"]), content["owner"]
+    except (KeyError, TypeError, AttributeError) as error:  # whole, but written by something else
+        raise BrokenError(f"{name} is no checkpoint of a run") from error
+    if told != number:
+        raise BrokenError(f"{name} was written as number {told}")
     if with_arrays:
         arrays = read_arrays(path, piece)
     elif not (path / piece.file).is_file():
         raise BrokenError(f"{piece.file} is missing")
     else:
         arrays = {}
-    lasting = {one: Piece(**told) for one, told in content["lasting"].items()}
     files = {name, piece.file, *(one.file for one in lasting.values())}
-    document, digest = _decoded(content["document"]), frame[1].decode()
-    return Checkpoint(arrays, document, number, (), lasting, digest, content["owner"], files)
+    return Checkpoint(arrays, document, number, (), lasting, frame[1].decode(), owner, files)
 
 
 def _framed(content: Mapping[str, Any]) -> tuple[bytes, str]:

@@ -244,11 +244,16 @@ class Run(Course):
         rule, size, changed = None, None, {}
         if batch_size is not None:
             size = min(checks.whole("batch_size", batch_size, at_least=1), self.problem.rows)
-            changed["batch_size"] = (str(self._now.pending or self._now.batch_size), str(size))
+            held = self._now.pending or self._now.batch_size
+            if size == held:
+                size = None
+            else:
+                changed["batch_size"] = (str(held), str(size))
         if optimizer is not None or schedule is not None or settings:
             rule = changed_rule(self.optimizer, self.step, optimizer, schedule, settings)
             rule.at(self.step + 1)  # a schedule's first value is legal, or the change is refused
-            changed = {**differences(self.optimizer, rule), **changed}
+            differing = differences(self.optimizer, rule)
+            rule, changed = rule if differing else None, {**differing, **changed}
         sentence = told(changed) or "nothing differs"
         return self._act(Entry(self.step, self.epoch, "change", "user", sentence, rule, size, settings=changed))
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from downslope import checks
 from downslope.data import Dataset
 from downslope.errors import InputError
-from downslope.network import MLP, Activation, Dense, Dropout, Network
+from downslope.network import Network
 from downslope.network import loss as loss_described
 from downslope.rules import Optimizer, from_description
 from downslope.schedules import Schedule
@@ -201,8 +201,7 @@ class Autosave:
         InputError
             If it cannot be saved.
         """
-        moment, entries = self._saved
-        if moment is run._now and entries == len(run._log):
+        if self.holds(run):
             return
         try:
             self._save(run)
@@ -210,6 +209,11 @@ class Autosave:
             if not quiet:
                 raise
             self._warn(error)
+
+    def holds(self, run: Run) -> bool:
+        """Whether the last save was of the run as it stands now."""
+        moment, entries = self._saved
+        return moment is run._now and entries == len(run._log)
 
     def _save(self, run: Run) -> None:
         begun, place = time.monotonic(), (run._now, len(run._log))
@@ -245,21 +249,7 @@ def _network(document: Mapping[str, Any], given: Network | None) -> Network:
         raise InputError(
             f"network must be the one this run was trained with, {document['header']['network']}. Received: {given!r}"
         )
-    return _as_mlp(saved) if given is None else given
-
-
-def _as_mlp(network: Network) -> Network:
-    """Return a network as the perceptron it is, whose text is short; as it is where it is none."""
-    dense = [layer for layer in network.layers if isinstance(layer, Dense)]
-    hidden = [layer for layer in network.layers if isinstance(layer, Activation)]
-    rate = next((layer.rate for layer in network.layers if isinstance(layer, Dropout)), 0.0)
-    if len(hidden) != len(dense) - 1:
-        return network
-    first = dense[0]
-    sizes = [first.inputs, *(layer.outputs for layer in dense)]
-    settings: dict[str, Any] = {"l1": first.l1, "l2": first.l2, "initial_weights": first.initial_weights}
-    perceptron = MLP(sizes, hidden or "relu", dropout=rate, **settings)
-    return perceptron if perceptron == network else network
+    return saved if given is None else given
 
 
 def _guard(description: Any) -> Guard | None:
