@@ -145,10 +145,13 @@ def test_each_pair_of_signals_is_an_alarm_and_neither_alone(name: str) -> None:
 
 def test_a_rate_too_large_from_the_start_is_told_by_the_loss_alone() -> None:
     run = Steps()
-    assert not run.make() & ALARM
+    assert not run.make(update_norm=3.0) & ALARM
     assert not run.make(loss=8.0) & ALARM, "a leap out of small weights, which may come back"
     assert run.make(loss=12.0) & ALARM
     assert run.good == 0
+    noisy = Steps()
+    noisy.make()
+    assert not noisy.calm(3, loss=12.0) & ALARM, "the first batch may have been an easy one"
 
 
 def test_nothing_agrees_in_the_first_steps() -> None:

@@ -78,6 +78,7 @@ MEMORY = (
     "last_rate",
     "last_update",
     "first_loss",
+    "first_ratio",  # the largest update over weights while no rate is proven
     "start",  # mean loss of the first steps
     "level",  # running means, outliers cut off: of the loss …
     "level_spread",  # … of its squared distance from that
@@ -101,7 +102,8 @@ MEMORY = (
     "dead_on",
 )
 (
-    GOOD, SEEN, CANDIDATE, CANDIDATE_RATE, PROVEN_RATE, LAST_RATE, LAST_UPDATE, FIRST_LOSS, START, LEVEL, LEVEL_SPREAD,
+    GOOD, SEEN, CANDIDATE, CANDIDATE_RATE, PROVEN_RATE, LAST_RATE, LAST_UPDATE, FIRST_LOSS, FIRST_RATIO, START, LEVEL,
+    LEVEL_SPREAD,
     RECENT, LOWEST_LEVEL, UPDATE, SLOPE, SQUARE, STREAK, QUIET, WATCH_ON, ALARM_ON, SLOW, LOWEST, LOWEST_SINCE,
     PLATEAU_ON, OVERSHOOT, OVERSHOOT_STEPS, OVERSHOOT_LEVEL, OSCILLATION_ON, DEAD_ON,
 ) = range(len(MEMORY))  # fmt: skip
@@ -144,7 +146,8 @@ LIMITS = (
     Limit("leap_update", 17.0, "… norm of the update over its running mean"),
     Limit("long_update", 140.0, "norm of the update over its running mean, and …"),
     Limit("long_promise", 2.2, "… fall promised, over the loss"),
-    Limit("first_rise", 5.0, "loss of the last three steps over the very first, where no rate is proven yet"),
+    Limit("first_rise", 5.0, "where no rate is proven yet, loss of the last three steps over the very first, and …"),
+    Limit("first_update", 0.5, "… largest norm of an update until then over norm of the weights"),
     Limit("votes", 3.0, "signals that make an alarm at a proven learning rate"),
     Limit("streak", 4.0, "steps in a row that so many signals must agree at a proven learning rate"),
     Limit("patience", 2000.0, "steps without a fall of the loss that make a plateau"),
@@ -158,7 +161,8 @@ LIMITS = (
     LOSS_RISE, SLOPE_RISE, PREDICTED_RISE, PROMISED_FALL, UPDATE_RATIO, LARGE_RATIO, UPDATE_RISE, NOISE, FLOOR,
     NEW_RATE, SETTLE, WINDOW, STEEP_PROMISE, STEEP_RISE, FAR_PROMISE, FAR_RATIO, TURNED_SLOPE, TURNED_LOSS,
     SHARP_RISE, SHARP_RATIO, CURVED_RISE, CURVED_RATIO, LEAP_RATE, LEAP_PROMISE, LEAP_UPDATE, LONG_UPDATE, LONG_PROMISE,
-    FIRST_RISE, VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED, OVERSHOOT_SHARE, OVERSHOOT_LAST, DEAD_LIMIT,
+    FIRST_RISE, FIRST_UPDATE, VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED, OVERSHOOT_SHARE, OVERSHOOT_LAST,
+    DEAD_LIMIT,
 ) = range(len(LIMITS))  # fmt: skip
 
 FIRST_STEPS = 5.0  # whose mean loss is the start; before them nothing is an outlier, and no pair agrees
@@ -253,7 +257,11 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
 
     memory[RECENT] += max(RECENT_SHARE, first) * (loss - memory[RECENT])
     # Before any rate is proven there is nothing to compare with but the loss at the start: too late, but told.
-    agree = memory[PROVEN_RATE] == 0.0 and memory[RECENT] > limits[FIRST_RISE] * memory[FIRST_LOSS]
+    agree = False
+    if memory[PROVEN_RATE] == 0.0 and weights > 0.0:
+        memory[FIRST_RATIO] = max(memory[FIRST_RATIO], update / weights)
+        far = memory[FIRST_RATIO] > limits[FIRST_UPDATE]
+        agree = far and memory[RECENT] > limits[FIRST_RISE] * memory[FIRST_LOSS]
     if is_new and seen >= FIRST_STEPS:
         sharp = 0.0
         if has_slopes and memory[LAST_UPDATE] > 0.0:
