@@ -113,6 +113,16 @@ def running():
     return lines
 
 
+def left_running(directory):
+    """Return the processes that name a directory and are still there after a while."""
+    left = []
+    for _ in range(200):
+        if not (left := [words for words in running() if str(directory) in words]):
+            break
+        time.sleep(0.1)
+    return left
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_in_one_entry_keeps_its_pictures(tmp_path):
     words = [sys.executable, "-m", "downslope", "chapter", "fig10.20", "--out", str(tmp_path)]
@@ -141,11 +151,7 @@ def test_a_killed_command_leaves_no_process(tmp_path):
     child.kill()
     child.wait()
     child.stderr.close()
-    for _ in range(200):
-        if not (left := [words for words in running() if str(tmp_path) in words]):
-            break
-        time.sleep(0.1)
-    assert left == []
+    assert left_running(tmp_path) == []
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
@@ -166,6 +172,5 @@ def test_ctrl_c_keeps_what_was_made_and_leaves_no_process(tmp_path):
     assert "Stopped by Ctrl-C with " in rest
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert f'id="{first.split(":")[0]}"' in page
-    time.sleep(0.2)
-    assert not [words for words in running() if str(tmp_path) in words]
+    assert left_running(tmp_path) == []
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
-from downslope.fingerprint import code_fingerprint, written_in
+from downslope.fingerprint import code_fingerprint
 from downslope.rules import Optimizer
 from downslope.schedules import Schedule
+from downslope.training.own_code import schedule_members, schedule_parts
 
 __all__ = ["FORMAT", "UNTOLD", "canonical", "code_of", "digest_of", "functions_of", "settings_of"]
 
@@ -20,7 +19,6 @@ FORMAT = 1
 
 UNTOLD = "untold"
 """Begins what stands for code whose changes cannot be seen; it is different in every process."""
-MADE_BY_DATACLASS = {"__init__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__repr__", "__replace__"}
 _PROCESS = uuid.uuid4().hex
 
 
@@ -49,7 +47,7 @@ def functions_of(optimizer: Optimizer) -> dict[str, str]:
     told = {}
     for name, value in optimizer.values().items():
         if isinstance(value, Schedule):
-            kinds = {type(part) for part in _parts(value)}
+            kinds = {type(part) for part in schedule_parts(value)}
             own = sorted((kind for kind in kinds if not _is_ours(kind)), key=lambda kind: kind.__qualname__)
             if own:
                 told[name] = " ".join([repr(value), *(_schedule_code(kind) for kind in own)])
@@ -66,26 +64,10 @@ def settings_of(optimizer: Optimizer, functions: dict[str, str]) -> dict[str, st
     }
 
 
-def _parts(schedule: Any) -> Iterator[Schedule]:
-    """Yield a schedule and those it is made of."""
-    if isinstance(schedule, Schedule):
-        yield schedule
-        for field in dataclasses.fields(schedule):  # type: ignore[arg-type]  # every schedule is a dataclass
-            yield from _parts(getattr(schedule, field.name))
-    elif isinstance(schedule, tuple):
-        for part in schedule:
-            yield from _parts(part)
-
-
 def _schedule_code(kind: type) -> str:
     """Return a digest of a schedule's class, without the methods that make it a dataclass."""
     mine = [base for base in kind.__mro__ if base is not object and not _is_ours(base)]
-    found = [
-        code_fingerprint(member, known=kind.__mro__)
-        for base in mine
-        for name, member in written_in(base)
-        if name not in MADE_BY_DATACLASS and not name.startswith("_abc_")
-    ]
+    found = [digest for _, digest in schedule_members(kind, mine)]
     return _untold(kind) if None in found else digest_of(*map(str, found))
 
 

@@ -101,12 +101,11 @@ class Guard:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        default = {"factor": 2.0, "most": 5, "clip": 5.0, "plateau": None, "limits": None}
         shown = [repr(self.policy)]
-        for name, value in default.items():
-            own = getattr(self, name)
-            if own != value:
-                shown.append(f"{name}={dict(own) if name == 'limits' else own!r}")
+        for field in fields(self)[1:]:
+            own = getattr(self, field.name)
+            if own != field.default:
+                shown.append(f"{field.name}={dict(own) if field.name == 'limits' else own!r}")
         return f"Guard({', '.join(shown)})"
 
     def __hash__(self) -> int:

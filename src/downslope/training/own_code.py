@@ -15,7 +15,15 @@ from downslope.rules import RULES, Optimizer
 from downslope.schedules import Schedule
 from downslope.schedules.named import DESCRIBED
 
-__all__ = ["changed_code", "check_parts", "fingerprints", "given_classes", "own_classes"]
+__all__ = [
+    "changed_code",
+    "check_parts",
+    "fingerprints",
+    "given_classes",
+    "own_classes",
+    "schedule_members",
+    "schedule_parts",
+]
 
 MADE_BY_DATACLASS = {"__init__", "__eq__", "__hash__", "__setattr__", "__delattr__", "__repr__", "__replace__"}
 
@@ -52,7 +60,7 @@ def own_classes(optimizers: Iterable[Optimizer]) -> tuple[dict[str, type[Optimiz
         if kind is not RULES.get(kind.name()):
             _enter("rule", rules, kind)
         for value in optimizer.values().values():
-            for part in _parts(value):
+            for part in schedule_parts(value):
                 if type(part) not in DESCRIBED.values():
                     _enter("schedule", schedules, type(part))
     return rules, schedules
@@ -131,26 +139,31 @@ def _enter(what: str, table: dict[str, Any], kind: Any) -> None:
         )
 
 
-def _parts(value: Any) -> Iterator[Schedule]:
-    """Yield a schedule and those it is made of."""
+def schedule_parts(value: Any) -> Iterator[Schedule]:
+    """Yield a schedule and those it is made of; nothing for what is none."""
     if isinstance(value, Schedule):
         yield value
         for field in dataclasses.fields(value):  # type: ignore[arg-type]  # every schedule is a dataclass
-            yield from _parts(getattr(value, field.name))
+            yield from schedule_parts(getattr(value, field.name))
     elif isinstance(value, tuple):
         for part in value:
-            yield from _parts(part)
+            yield from schedule_parts(part)
 
 
-def _schedule_fingerprint(kind: type) -> str | None:
-    """Return a digest of a schedule's class, without the methods that make it a dataclass."""
-    mine = [base for base in kind.__mro__ if base not in (Schedule, object, *DESCRIBED.values())]
-    found = [
+def schedule_members(kind: type, bases: Iterable[type]) -> list[tuple[str, str | None]]:
+    """Return name and digest of all that stands in some bases of a schedule's class, but what makes it a dataclass."""
+    return [
         (name, code_fingerprint(member, known=kind.__mro__))
-        for base in mine
+        for base in bases
         for name, member in written_in(base)
         if name not in MADE_BY_DATACLASS and not name.startswith("_abc_")
     ]
+
+
+def _schedule_fingerprint(kind: type) -> str | None:
+    """Return a digest of a schedule's class; None where it reaches what cannot be told for certain."""
+    mine = [base for base in kind.__mro__ if base not in (Schedule, object, *DESCRIBED.values())]
+    found = schedule_members(kind, mine)
     if any(digest is None for _, digest in found):
         return None
     return hashlib.blake2b(repr(found).encode(), digest_size=20).hexdigest()

@@ -12,12 +12,10 @@ from typing import Any
 
 from downslope import checks
 from downslope.errors import InputError
-from downslope.training.checkpoint import read_document
+from downslope.training.checkpoint import DOCUMENT, read_document
 from downslope.training.log import Parent
 
 __all__ = ["Forest", "Node", "holds_run", "read_forest"]
-
-DOCUMENT = re.compile(r"checkpoint-\d{8,}\.json")
 
 
 @dataclass(eq=False)
