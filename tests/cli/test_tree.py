@@ -53,3 +53,18 @@ def test_a_directory_without_runs_is_refused(command, tmp_path):
     for text in (str(tmp_path), str(tmp_path / "nope")):
         refused = command("tree", text)
         assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1)
+
+
+def test_a_long_descent_leaves_room_for_what_was_measured(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command(f"{TRAIN} --epochs 3 --save runs/r0").status == 0
+    for i in range(1, 12):
+        assert (
+            command(f"branch runs/r{i - 1} --at {i} --set learning_rate=0.{i} --save runs/r{i} --epochs 2").status == 0
+        )
+    monkeypatch.setenv("COLUMNS", "60")
+    *_, last, best = [line for line in command("tree runs").lines if line]
+    assert max(map(len, (last, best))) <= 60
+    assert last.startswith("…")
+    assert "└─ r11 " in last
+    assert "from 11: " in last

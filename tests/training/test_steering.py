@@ -366,3 +366,8 @@ def test_a_change_that_changes_nothing_does_not_act():
     run.change(learning_rate=0.5, batch_size=10**6)
     assert [entry.told for entry in run.log] == ["nothing differs"]
     assert run.log.acting() == []
+    run.train(5)
+    run.change(learning_rate=0.1)  # is not taken for the one before: past steps have it
+    run.train(5)
+    assert run.at(12).optimizer.learning_rate == 0.1
+    assert run.at(15).parameters.tobytes() == run.parameters.tobytes() == run.replayed().parameters.tobytes()

@@ -71,8 +71,10 @@ def _print(forest: Forest) -> None:
     for name, node in rows:
         numbers = [f"{node.header['epoch']}", *([f"{node.header['step']}"] * steps)]
         lines.append([name, *numbers, *_measured(node)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     wide = shutil.get_terminal_size((80, 24)).columns
+    for cells in lines:  # of branches that lead very far the nearest are shown
+        cells[0] = cells[0] if len(cells[0]) <= wide // 3 else f"…{cells[0][1 - wide // 3 :]}"
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for cells, told in zip(lines, ["", *(_told(node, known) for _, node in rows)], strict=True):
         padded = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
         say(_cut("  ".join([cells[0].ljust(widths[0]), *padded, told]).rstrip(), wide))

@@ -153,7 +153,9 @@ class State:
 class Control:
     """Two numbers in shared memory between a run and what executes it, which another thread may use at any time.
 
-    `cells[0]` is not 0 when the engine is to return after the step under way; `cells[1]` is the number of steps made.
+    `cells[0]` is not 0 when the engine is to return after the step under way: 1 for a stop, for which a long step may
+    be given up; 2 for a pause, before which it is made, else it never would be where another thread asks often.
+    `cells[1]` is the number of steps made.
     """
 
     def __init__(self) -> None:
@@ -167,7 +169,7 @@ class Control:
 
     def pause(self) -> None:
         """Ask for the engine's return after the step under way; training goes on after it."""
-        self.cells[0] = 1
+        self.cells[0] = 1 if self._stopped else 2
 
     def resume(self) -> None:
         """Take a pause back; a stop remains, whenever it is asked for."""

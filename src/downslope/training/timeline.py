@@ -47,7 +47,7 @@ class Moment:
         state = carried(self.state, self.optimizer, optimizer, clear=entry.cleared)
         pending = self.pending if entry.batch_size is None else entry.batch_size
         pending = None if pending == self.batch_size else pending
-        return replace(self, state=state, optimizer=optimizer, pending=pending, done=self.done + 1).settled()
+        return replace(self, state=state, optimizer=optimizer, pending=pending, done=self.done + entry.acts).settled()
 
     def settled(self) -> Moment:
         """Return the moment with a pending batch size in force, where an epoch begins."""

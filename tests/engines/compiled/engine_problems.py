@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from downslope.engines.problem import Control, EpochRecord, Part, Problem, State
 from downslope.engines.reference import Reference
 from downslope.errors import DownslopeError
 from downslope.network import ACTIVATIONS, Dense, Dropout, Network, activation, loss
-from downslope.rules import Optimizer, setting
+from downslope.rules import SGD, Optimizer, setting
 from downslope.streams import Stream
 
 ENGINES = {"reference": Reference, "compiled": Compiled}
@@ -111,3 +112,27 @@ def bits(trained):
 
 
 ACTIVATION_NAMES = list(ACTIVATIONS)
+
+
+def makes_steps_though_paused_often(engine):
+    """Assert that long steps are made though another thread asks every few milliseconds for what there is."""
+    control, made = Control(), threading.Event()
+    long = problem(network([64, 512, 2], ["relu"]), rows=20_000)
+
+    def ask():
+        while not made.wait(0.002):
+            control.pause()
+
+    state = train(engine, long, SGD(1e-6), 1).last
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for _ in range(2000):  # as a run does: what was asked is done, and training goes on
+            control.resume()
+            state = train(engine, long, SGD(1e-6), 3 - state.step, state, control=control).last
+            if state.step == 3:
+                break
+    finally:
+        made.set()
+        thread.join()
+    assert state.step == 3

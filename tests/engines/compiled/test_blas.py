@@ -61,7 +61,7 @@ def both(problem, rule, steps):
     return (own.train(name, problem, rule, steps) for name in ("blas", "reference"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(list(own.LOSSES)),
     st.lists(st.sampled_from([1, 2, 5, 16, 33, 70]), min_size=1, max_size=4),
@@ -166,12 +166,20 @@ class Counting(Control):
         super().__init__()
         self.left = looks
 
-    @property
-    def ending(self):
+    def look(self):
         self.left -= 1
         if self.left < 0:
             self.stop()
+
+    @property
+    def ending(self):
+        self.look()
         return super().ending
+
+    @property
+    def stopping(self):
+        self.look()
+        return super().stopping
 
 
 @pytest.mark.parametrize("looks", range(24))
@@ -193,6 +201,10 @@ def test_a_stop_is_seen_between_two_blocks(small_blocks):
     assert cut.last.step == 0
     assert control.left == -2  # one look asks for the stop, the next ends the stretch
     assert cut.last.parameters.tobytes() == cut.states[0].parameters.tobytes()
+
+
+def test_a_pause_lets_a_long_step_be_made():
+    own.makes_steps_though_paused_often("blas")
 
 
 def test_another_thread_reads_and_stops():

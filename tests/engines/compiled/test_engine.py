@@ -70,7 +70,7 @@ def relative(a, b):
     return float(np.abs(a.astype(np.float64) - b).max() / max(np.abs(b).max(), 1e-300))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(drawn(), st.integers(0, 3))
 def test_gradients_in_float64(drawn, before):
     given = drawn.problem(np.float64)
@@ -80,7 +80,7 @@ def test_gradients_in_float64(drawn, before):
     assert relative(seen.slots["seen"], expected.slots["seen"]) < 1e-12
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(drawn())
 def test_gradients_in_float32(drawn):
     given = drawn.problem(np.float32)
@@ -95,7 +95,7 @@ def test_gradients_in_float32(drawn):
     assert relative(seen, expected) < limit + 8 * relative(plain, expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawn(), st.integers(1, 40), st.sampled_from([0, 1, 40, 600]))
 def test_every_number_of_the_history(drawn, steps, held_out):
     given = drawn.problem(np.float64)

@@ -121,7 +121,7 @@ def advance(run, steps, control=None):
     Compiled().advance(run.problem, run.optimizer, run.state, steps, control or Control(), keep, watch)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 40), min_size=1, max_size=6),
     st.sampled_from([None, 1, 3, 16, 29]),
@@ -143,27 +143,23 @@ def test_any_pieces(parts, batch_size, name, dtype):
 
 @pytest.mark.parametrize("name", ["gelu float32", "wide float64"])
 def test_stopped_by_another_thread_at_any_moment(name):
-    epochs = 3000
-    straight = bits.cases()[name]()
-    straight.train(epochs)
     run = bits.cases()[name]()
-    total, stops = epochs * run.problem.steps_per_epoch, 0
-    while run.step < total:
-        control, enough = Control(), run.step + total // 7
-        finished = threading.Event()
+    for _ in range(7):
+        control, enough = Control(), run.step + 2000
 
-        def watch(control=control, enough=enough, finished=finished):
-            while control.cells[1] < enough and not finished.is_set():
+        def watch(control=control, enough=enough):
+            while control.cells[1] < enough:
                 pass
             control.stop()
 
-        thread = threading.Thread(target=watch)
+        thread = threading.Thread(target=watch, daemon=True)
         thread.start()
-        advance(run, total - run.step, control)
-        finished.set()
+        advance(run, 10**12, control)
         thread.join()
-        stops += run.step < total
-    assert stops > 0
+        assert enough <= run.step < 10**12
+    advance(run, -run.step % run.problem.steps_per_epoch)
+    straight = bits.cases()[name]()
+    straight.train(run.epoch)
     assert bits.digest(run) == bits.digest(straight)
 
 

@@ -182,7 +182,7 @@ class _Passes:
             if op.kind == t.DENSE:
                 gradient[op.biases : op.biases + op.outputs] = 0
         for start in range(0, count, self._block):
-            if start and control.ending:
+            if start and control.stopping:  # a pause lets the step be made
                 raise _StopError
             valid = min(self._block, count - start)
             rows = whole_lanes(valid, self._plan.lanes)
@@ -203,7 +203,7 @@ class _Passes:
         out[0] = numbers[0]
         weights, at = self._matrices(parameters), place(parameters)
         for start in range(0, len(part.inputs), self._block):
-            if control.ending:
+            if control.stopping:
                 raise _StopError
             valid = min(self._block, len(part.inputs) - start)
             rows = whole_lanes(valid, plan.lanes)

@@ -86,7 +86,7 @@ def _gradient(
         gradient[i] = like(gradient, 0.0)
     share, start = 1.0 / count, 0
     while start < count:
-        if may_stop and start > 0 and cells[0] != 0:
+        if may_stop and start > 0 and cells[0] == 1:
             return False
         valid = min(sizes[BLOCK], count - start)
         rows = _whole_lanes(valid, lanes_of(x))
