@@ -105,6 +105,12 @@ def test_flag():
     assert message(checks.flag, "nesterov", None) == "nesterov must be True or False. Received: nesterov=None"
 
 
+def test_text():
+    assert checks.text("title", "") == ""
+    assert message(checks.text, "title", 3) == "title must be a text. Received: title=3"
+    assert message(checks.text, "title", None) == "title must be a text. Received: title=None"
+
+
 def test_one_of():
     assert checks.one_of("loss", "mse", iter(["mse", "hinge"])) == "mse"
     rule = "loss must be one of mse, hinge. Received: loss="

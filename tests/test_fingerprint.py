@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import builtins
 import doctest
 import os
 import subprocess
 import sys
+from functools import partial
 from types import ModuleType
 
 import numba
@@ -146,6 +148,44 @@ def test_closures_are_read_and_told_apart():
     assert code_fingerprint(one) == code_fingerprint(scaled(2.0, abs)) is not None
     assert len({code_fingerprint(scaled(factor, helper)) for factor in (2.0, 3.0, 2) for helper in (abs, min)}) == 6
     assert code_fingerprint(scaled([2.0], abs)) is None
+
+
+def test_what_can_change_is_read_anew_each_time():
+    text = """
+HALF = 0.5
+def around(factor):
+    def update(x, start=0.0):
+        return start + sum(factor * one + HALF for one in x)
+    return update
+update = around(2.0)
+"""
+    update, code = made(text), made(text, "start +", "start -").__code__
+    names, cell = update.__globals__, update.__closure__[0]
+    before, found = code_fingerprint(update), []
+    for thing, name, value in [
+        (names, "HALF", 0.25),
+        (names, "sum", max),
+        (names, "sum", code_fingerprint),
+        (cell, "cell_contents", 3.0),
+        (update, "__defaults__", (1.0,)),
+        (update, "__code__", code),
+    ]:
+        given = vars(builtins)[name] if name == "sum" else names[name] if thing is names else getattr(thing, name)
+        change = thing.__setitem__ if thing is names else partial(setattr, thing)
+        change(name, value)
+        found.append(code_fingerprint(update))
+        change(name, given)
+        assert code_fingerprint(update) == before
+    assert len({before, *found} - {None}) == 6
+    assert found[2] is None
+
+
+def test_code_that_is_forgotten_is_read_again(monkeypatch):
+    texts = [MODULE, MODULE.replace("0.5", "0.75"), MODULE.replace("+", "-")]
+    before = [code_fingerprint(made(text)) for text in texts]
+    monkeypatch.setattr(fingerprint, "MOST_TEXTS", 2)
+    assert [code_fingerprint(made(text)) for text in texts] == before
+    assert len(fingerprint._TEXTS) <= 2
 
 
 def test_functions_that_call_each_other():

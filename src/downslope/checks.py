@@ -13,7 +13,7 @@ from typing import Any
 
 from downslope.errors import InputError
 
-__all__ = ["Interval", "did_you_mean", "flag", "one_of", "real", "refuse", "whole"]
+__all__ = ["Interval", "did_you_mean", "flag", "one_of", "real", "refuse", "text", "whole"]
 
 
 def refuse(name: str, rule: str, value: Any) -> InputError:
@@ -87,6 +87,13 @@ def flag(name: str, value: Any) -> bool:
     if type(value).__name__ in {"bool_", "bool"} and hasattr(value, "item"):
         return bool(value.item())
     raise refuse(name, "True or False", value)
+
+
+def text(name: str, value: Any) -> str:
+    """Return `value` if it is a text, or raise InputError."""
+    if not isinstance(value, str):
+        raise refuse(name, "a text", value)
+    return value
 
 
 def one_of(name: str, value: Any, options: Iterable[str]) -> str:

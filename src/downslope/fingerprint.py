@@ -16,8 +16,9 @@ import sys
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import takewhile
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = ["code_fingerprint", "written_in"]
 
@@ -119,8 +120,7 @@ class _Reader:
 
     def put(self, kind: str, content: bytes | str = b"") -> None:
         """Feed one thing."""
-        content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-        self.digest.update(f"{kind} {len(content)} ".encode() + content)
+        self.digest.update(_fed(kind, content))
 
     def value(self, value: Any) -> None:
         """Feed a value that never changes, a function or a class."""
@@ -215,72 +215,133 @@ class _Reader:
 
     def code(self, code: CodeType, cells: Mapping[str, CellType], names: Mapping[str, Any]) -> None:
         """Feed instructions with what they name: positions in place of addresses, values in place of numbers."""
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & CALLING)
-        self.put("code", f"{counts} {code.co_varnames[: sum(counts[::2])]}")
-        self.put("handlers", code.co_exceptiontable)
-        instructions = list(dis.get_instructions(code))
-        kept = [one for one in instructions if one.opname not in PASSED_OVER]
-        places, place = {}, 0
-        for one in instructions:
-            places[one.offset] = place
-            place += one.opname not in PASSED_OVER
-        modules = _imported(kept)
-        for i, one in enumerate(kept):
-            name = one.opname
-            if name in OPAQUE or (name in REBINDING and one.argval in cells):
-                raise _UnknownError
-            if one.opcode in dis.hasconst:
-                constant = code.co_consts[one.arg or 0] if name == "KW_NAMES" else one.argval
-                self.put(name)
-                if isinstance(constant, CodeType):
-                    inside = {free: cells[free] for free in constant.co_freevars if free in cells}
-                    self.code(constant, inside, names)
-                else:
-                    self.value(constant)
-            elif one.opcode in JUMPS:
-                self.put(name, str(places[one.argval]))
+        text = _text(code)
+        if any(name in cells for name in text.rebound):
+            raise _UnknownError
+        modules = {local: importlib.import_module(name) for local, name in text.imported.items()}
+        for part in text.parts:
+            if isinstance(part, bytes):
+                self.digest.update(part)
+            elif isinstance(part, _Name):
+                if part.kind == "import":
+                    self.reached(modules[part.name], part.attributes)
+                elif part.name in cells:
+                    self.reached(_content(cells[part.name]), part.attributes)
+                elif part.kind == "global":
+                    if part.name not in names:
+                        raise _UnknownError
+                    self.reached(names[part.name], part.attributes)
+            elif isinstance(part.value, CodeType):
+                inside = {free: cells[free] for free in part.value.co_freevars if free in cells}
+                self.code(part.value, inside, names)
             else:
-                self.put(name, f"{one.argval} {one.argrepr}")
-            if one.argval in modules and name.startswith("LOAD_FAST"):
-                self.reached(modules[one.argval], kept[i + 1 :])
-            elif name in LOADS and one.argval in cells:
-                self.reached(_content(cells[one.argval]), kept[i + 1 :])
-            elif name in LOADS and name not in LOCAL:
-                if one.argval not in names:
-                    raise _UnknownError
-                self.reached(names[one.argval], kept[i + 1 :])
+                self.value(part.value)
 
-    def reached(self, value: Any, following: list[dis.Instruction]) -> None:
+    def reached(self, value: Any, attributes: Sequence[str]) -> None:
         """Feed what a name stands for; of a module, the attribute that the next instructions ask for."""
         i, library = 0, value.__name__ if isinstance(value, ModuleType) else ""
-        while isinstance(value, ModuleType) and i < len(following) and following[i].opname in ATTRIBUTES:
+        while isinstance(value, ModuleType) and i < len(attributes):
             try:
-                value = getattr(value, following[i].argval)
+                value = getattr(value, attributes[i])
             except AttributeError as error:
                 raise _UnknownError from error
             i += 1
         if library in LIBRARIES and callable(value):
             # What a library offers under a name is told by the library's version.
-            path = ".".join(one.argval for one in following[:i])
+            path = ".".join(attributes[:i])
             self.put("library", f"{library}.{path} {getattr(sys.modules[library], '__version__', '')}")
             return
-        attribute = i < len(following) and following[i].opname in ATTRIBUTES
-        if attribute and type(value) not in (*CONSTANT, tuple, type) and id(value) not in self.met:
+        if i < len(attributes) and type(value) not in (*CONSTANT, tuple, type) and id(value) not in self.met:
             # Any other than a class, which is fed with all its attributes, may have been given some.
             raise _UnknownError
         self.value(value)
 
 
-def _imported(instructions: list[dis.Instruction]) -> dict[str, ModuleType]:
+class _Name(NamedTuple):
+    """A name that code asks for: an "import" of its own, a "local" variable of a function, or a "global" one."""
+
+    kind: str
+    name: str
+    attributes: tuple[str, ...]  # what is asked of it at once
+
+
+class _Constant(NamedTuple):
+    """A constant of code, which may be code itself."""
+
+    value: Any
+
+
+class _Text(NamedTuple):
+    """What stands in a code object: it never changes, whatever its names come to stand for."""
+
+    parts: tuple[bytes | _Name | _Constant, ...]  # bytes are fed as they are
+    rebound: tuple[str, ...]  # variables of functions that it changes
+    imported: Mapping[str, str]  # modules by the local name that they are bound to
+
+
+_TEXTS: dict[int, tuple[CodeType, _Text]] = {}  # by address; held, so that no address comes twice
+MOST_TEXTS = 1024
+
+
+def _text(code: CodeType) -> _Text:
+    """Return what stands in a code object, which is read once."""
+    known = _TEXTS.get(id(code))
+    if known is None:
+        if len(_TEXTS) >= MOST_TEXTS:
+            _TEXTS.clear()
+        known = _TEXTS[id(code)] = code, _read(code)
+    return known[1]
+
+
+def _read(code: CodeType) -> _Text:
+    instructions = list(dis.get_instructions(code))
+    kept = [one for one in instructions if one.opname not in PASSED_OVER]
+    if any(one.opname in OPAQUE for one in kept):
+        raise _UnknownError
+    places, place = {}, 0
+    for one in instructions:
+        places[one.offset] = place
+        place += one.opname not in PASSED_OVER
+    imported = _imported(kept)
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & CALLING)
+    fed = bytearray(_fed("code", f"{counts} {code.co_varnames[: sum(counts[::2])]}"))
+    fed += _fed("handlers", code.co_exceptiontable)
+    parts: list[bytes | _Name | _Constant] = []
+    for i, one in enumerate(kept):
+        name = one.opname
+        then: _Name | _Constant | None = None
+        if one.opcode in dis.hasconst:
+            fed += _fed(name)
+            then = _Constant(code.co_consts[one.arg or 0] if name == "KW_NAMES" else one.argval)
+        else:
+            fed += _fed(name, str(places[one.argval]) if one.opcode in JUMPS else f"{one.argval} {one.argrepr}")
+            kind = "import" if one.argval in imported and name.startswith("LOAD_FAST") else ""
+            if kind or name in LOADS:
+                asked = takewhile(lambda following: following.opname in ATTRIBUTES, kept[i + 1 :])
+                kind = kind or ("local" if name in LOCAL else "global")
+                then = _Name(kind, one.argval, tuple(following.argval for following in asked))
+        if then is not None:
+            parts += [bytes(fed), then]
+            fed.clear()
+    rebound = tuple(one.argval for one in kept if one.opname in REBINDING)
+    return _Text((*parts, bytes(fed)), rebound, imported)
+
+
+def _fed(kind: str, content: bytes | str = b"") -> bytes:
+    content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    return f"{kind} {len(content)} ".encode() + content
+
+
+def _imported(instructions: list[dis.Instruction]) -> dict[str, str]:
     """Return the modules that `import name as local` binds to local names; those are bound in no other way."""
-    bound: dict[str, ModuleType] = {}
+    bound: dict[str, str] = {}
     stores: list[str] = []
     for i, one in enumerate(instructions):
         if one.opname == "IMPORT_NAME":
             nothing, following = instructions[i - 1], instructions[i + 1]
             if nothing.argval is not None or one.argval not in LIBRARIES or following.opname != "STORE_FAST":
                 raise _UnknownError
-            bound[following.argval] = importlib.import_module(one.argval)
+            bound[following.argval] = one.argval
         elif "FAST" in one.opname and one.opname not in PLAIN_LOADS:
             stores.extend(one.argval if isinstance(one.argval, tuple) else [one.argval])
     if any(stores.count(name) > 1 for name in bound):

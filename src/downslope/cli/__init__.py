@@ -54,6 +54,10 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
         status = 141
     except OSError as error:
         status = _say(f"{error.filename or 'standard output'} could not be used: {error.strerror or error}", 2)
+    if status == 130:
+        # An interrupt that came inside an exec, as when an import makes a named tuple, would have `python -m` end by
+        # the signal, whatever status it is given; another exec takes that back.
+        exec("")
     sys.exit(status if isinstance(status, int) else 0)
 
 

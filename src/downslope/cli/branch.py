@@ -14,7 +14,6 @@ from downslope.cli.problem import TRAINING
 from downslope.cli.running import Output, Saved, go_on, output_options
 from downslope.errors import InputError
 from downslope.training import Run
-from downslope.training.log import Parent
 
 __all__ = ["command"]
 
@@ -56,10 +55,7 @@ def command(
     place = beside(path) if save is None else new_directory(save)
     origin = loaded(path, options)
     run = _branched(origin, at, at_epoch)
-    changes = changes_from(run, options)
-    entries = [run.change(**changes)] if changes else []
-    for entry in entries:
-        run.parent = Parent(origin.id, entry.step, entry.told)
+    entries = run._set_out(changes_from(run, options))
     left = max(origin.epoch - run.epoch, 0) if epochs is None else epochs
     with begun(run, place, left):
         go_on(run, left, output, Saved(place, seconds, rule_texts(options)), told=entries)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,9 +125,10 @@ def _in_processes(
 ) -> None:
     """Make them all; whatever ends this early, the index shows what was made."""
     from downslope.book.everything import make_all
+    from downslope.training.progress import bar
 
     started, done = time.perf_counter(), 0
-    with _progress_bar(progress, len(wanted)) as show:
+    with bar(progress, "chapter", 0, len(wanted), lambda _, latest: latest, left=False) as show:
 
         def on_made(one: Entry) -> None:
             nonlocal done
@@ -212,24 +211,3 @@ def _folder(out: str) -> Path:
     except OSError as error:
         raise InputError(f"out must be a folder. Received: {out} ({error.strerror or error})") from error
     return folder
-
-
-@contextmanager
-def _progress_bar(wanted: bool | None, planned: int) -> Iterator[Callable[[int, str], None]]:
-    """Yield a function to be called with the number of entries made and the last one's name."""
-    if sys.stderr is None or not (sys.stderr.isatty() if wanted is None else wanted):
-        yield lambda done, latest: None
-        return
-    from rich import progress
-    from rich.console import Console
-
-    columns = (
-        progress.TextColumn("chapter"),
-        progress.MofNCompleteColumn(),
-        progress.BarColumn(),
-        progress.TextColumn("{task.fields[latest]}"),
-        progress.TimeElapsedColumn(),
-    )
-    with progress.Progress(*columns, console=Console(stderr=True, force_jupyter=False)) as bar:
-        task = bar.add_task("", total=planned, latest="")
-        yield lambda done, latest: bar.update(task, completed=done, latest=latest)

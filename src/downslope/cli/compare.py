@@ -26,6 +26,7 @@ from downslope.cli.problem import (
 from downslope.cli.specs import SPEC_HELP, optimizer_spec
 from downslope.errors import InputError
 from downslope.files import TABLES, place
+from downslope.rules.text import code_text
 
 if TYPE_CHECKING:
     from downslope.sweeps import Comparison, Range
@@ -284,8 +285,6 @@ def _print_json(found: Comparison, out: str | None) -> None:
 
 def _print_table(found: Comparison) -> None:
     """Print a line for each optimizer: its settings, medians with the quartiles, epochs to reach the loss, losses."""
-    from downslope.sweeps.comparison_job import code_text
-
     table, validated = found.table(), f"validation_{found.score}_median"
     reach = found.reach
     scores = [f"{found.score}_median"] + [validated] * (validated in table.columns)

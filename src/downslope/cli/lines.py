@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
 from downslope.cli.output import counted, say, tell
+from downslope.rules.text import code_text
 from downslope.training import Run
 from downslope.training.log import Entry
 
 __all__ = ["Lines", "event_line", "loss_text", "print_json"]
 
 SHORT = {"accuracy": "acc", "r2": "r2"}
+OFTEN = 3  # so many lines of one kind are printed one by one, then those that make it ten, a hundred, a thousand
 
 
 class Lines:
@@ -21,6 +24,7 @@ class Lines:
     def __init__(self, run: Run, *, as_json: bool) -> None:
         self.run, self.as_json = run, as_json
         self.score = run.history.score_name
+        self.noticed: Counter[str] = Counter()
 
     def start(self) -> None:
         """Say on stderr what was understood: rows, columns and classes, and the network."""
@@ -35,8 +39,6 @@ class Lines:
 
     def stands(self) -> None:
         """Say on stderr where a run that goes on stands, and by which rule."""
-        from downslope.sweeps.comparison_job import code_text
-
         told = f"At epoch {self.run.epoch:,} (step {self.run.step:,}) with {code_text(self.run.optimizer)}"
         size = self.run.problem.batch_size
         tell(f"{told}, {counted(size, 'row')} an update." if size < self.run.problem.rows else f"{told}.")
@@ -59,8 +61,13 @@ class Lines:
         """Say what was written into the run's log: a warning, a change, a way back."""
         if self.as_json:
             print_json({"event": entry.describe()})
-        else:
+            return
+        self.noticed[entry.kind] += not (entry.acts or entry.back_from is not None)
+        count = self.noticed[entry.kind]
+        if count <= OFTEN:
             tell(event_line(entry))
+        elif str(count).strip("0") == "1":
+            tell(f"{event_line(entry)} (the {count:,}th {entry.kind}; the run's log has all)")
 
     def summary(self, seconds: float) -> None:
         """Say how the run stands now: as a last JSON object, or as a sentence on stderr."""

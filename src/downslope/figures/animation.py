@@ -96,8 +96,8 @@ def training_animation(
     count = FAITHFUL_FRAMES if faithful else FRAMES
     if frames is not None:
         count = checks.whole("frames", frames, at_least=2)
-    if title is not None and not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
+    if title is not None:
+        checks.text("title", title)
     if progress is not None:
         checks.flag("progress", progress)
     styled(style)

@@ -91,7 +91,8 @@ def descent_picture(
     found = checked_descents(descents)
     if labels is not None:
         checked_labels(labels, found)
-    _check_title(title)
+    if title is not None:
+        checks.text("title", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     draw = _draw_slides if found[0].landscape.dimensions == 1 else _draw_map
@@ -116,7 +117,8 @@ def landscape_picture(
     """
     if not isinstance(landscape, Landscape):
         raise checks.refuse("landscape", "a landscape such as landscape('rosenbrock')", landscape)
-    _check_title(title)
+    if title is not None:
+        checks.text("title", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     with drawing():
@@ -152,7 +154,8 @@ def rates_picture(
     """
     found = checked_descents(descents)
     common, named = told_apart(found) if labels is None else ("", checked_labels(labels, found))
-    _check_title(title)
+    if title is not None:
+        checks.text("title", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     with drawing():
@@ -160,11 +163,6 @@ def rates_picture(
         if file is not None:
             save(page.figure, file)
     return page.figure
-
-
-def _check_title(title: object) -> None:
-    if title is not None and not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
 
 
 def _header(page: Page, landscape: Landscape, title: str | None) -> None:

@@ -92,8 +92,8 @@ def descent_animation(
     found = checked_descents(descents)
     if labels is not None:
         checked_labels(labels, found)
-    if title is not None and not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
+    if title is not None:
+        checks.text("title", title)
     most = FRAMES if frames is None else checks.whole("frames", frames, at_least=2)
     files, colours = check_movies(paths), styled(style)
     steps = shown_steps(max(last_shown(one) for one in found), most)

@@ -14,6 +14,7 @@ from downslope.figures.page import Box, Page, tick_texts
 from downslope.figures.scales import limits_of, linear_axis, log_axis, log_ticks, spans_more_than
 from downslope.figures.style import SMALL, TEXT, TITLE, Style, number, readable, shortened, styled, text_width
 from downslope.files import place
+from downslope.rules.text import code_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +65,8 @@ def find_rate_picture(
 
     if not isinstance(test, RateTest):
         raise checks.refuse("test", "what find_rate returns", test)
-    if title is not None and not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
+    if title is not None:
+        checks.text("title", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     with drawing():
@@ -97,13 +98,7 @@ def _results(test: RateTest) -> str:
 
 
 def _settings(test: RateTest) -> str:
-    rule = test.optimizer
-    given = [
-        f"{name}={value!r}"
-        for name, value in rule.values().items()
-        if name != "learning_rate" and value != rule.settings[name].default
-    ]
-    return f"{type(rule).__name__}({', '.join(given)})  ·  {test.details}"
+    return f"{code_text(test.optimizer, rate=False)}  ·  {test.details}"
 
 
 def _draw(page: Page, test: RateTest) -> None:

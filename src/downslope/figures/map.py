@@ -101,8 +101,8 @@ def map_picture(
     if planned is not None:
         checks.whole("planned", planned)
     for name, text in (("title", title), ("subtitle", subtitle)):
-        if text is not None and not isinstance(text, str):
-            raise checks.refuse(name, "a text", text)
+        if text is not None:
+            checks.text(name, text)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     if not axes or not all(isinstance(axis, MapAxis) and axis.values for axis in axes):

@@ -154,8 +154,7 @@ def write_movies(
 
     files, colours = check_movies(paths), styled(style)
     checks.flag("flashing", flashing)
-    if not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
+    checks.text("title", title)
     checked = _checked(frames)
     first = next(checked, None)
     if first is None:

@@ -11,6 +11,7 @@ from downslope.figures.page import Box, Page
 from downslope.figures.panel import Detail, Panel
 from downslope.figures.style import SMALL, TEXT, TITLE, number, shortened, styled, text_width
 from downslope.files import place
+from downslope.rules.text import code_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,8 +70,8 @@ def training_picture(
 
     if not isinstance(run, Run):
         raise checks.refuse("run", "a run such as Run(MLP([2, 64, 3]), data, SGD())", run)
-    if title is not None and not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
+    if title is not None:
+        checks.text("title", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     with drawing():
@@ -151,12 +152,6 @@ def _settings(run: Run, width: float) -> str:
 
     Where that is wider than `width` inches the code is cut: the words after it explain the marks in the curves.
     """
-    rule = run.optimizer
-    given = [
-        f"{name}={value!r}"
-        for name, value in rule.values().items()
-        if name == "learning_rate" or value != rule.settings[name].default
-    ]
     told = [f"{run.loss.name} loss"]
     if run.problem.steps_per_epoch > 1:
         told.append(f"batches of {run.problem.batch_size:,}")
@@ -166,5 +161,5 @@ def _settings(run: Run, width: float) -> str:
     told += [f"{mark} {'once' if count == 1 else f'{count:,} times'}" for count, mark in marks if count]
     rest = "".join(f" · {part}" for part in told)
     room = max(width - text_width(rest, SMALL) - 0.02, width / 3)
-    code = shortened(f"{type(rule).__name__}({', '.join(given)})", room, SMALL)
+    code = shortened(code_text(run.optimizer), room, SMALL)
     return shortened(code + rest, width, SMALL)

@@ -62,8 +62,8 @@ def schedule_picture(
         if not isinstance(one, Schedule):
             raise checks.refuse(f"schedules[{name!r}]", "a schedule such as InverseTime(1.0, decay=0.1)", one)
     count = checks.whole("steps", steps, at_least=2)
-    if title is not None and not isinstance(title, str):
-        raise checks.refuse("title", "a text", title)
+    if title is not None:
+        checks.text("title", title)
     colours = styled(style)
     file = None if path is None else place("path", path, PICTURES)
     k = np.unique(np.linspace(0, count - 1, min(count, 4001)).round().astype(np.int64))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time every file in th
     from downslope.rules.sgd import SGD as SGD
     from downslope.schedules import Schedule
 
-SHARED_FILES = {"formula", "optimizer", "settings"}
+SHARED_FILES = {"formula", "optimizer", "settings", "text"}
 
 
 def _find() -> dict[str, type[Optimizer]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from downslope import checks
 from downslope.rules import Optimizer
+from downslope.rules.text import code_text, value_text
 from downslope.sweeps.job import Job, settled
 from downslope.sweeps.keys import code_of, functions_of, settings_of
 from downslope.sweeps.ranges import Range
@@ -18,12 +19,10 @@ from downslope.sweeps.ranges import Range
 __all__ = [
     "LEVELS",
     "ComparisonJob",
-    "code_text",
     "labelled",
     "level_above",
     "numbered",
     "plan_comparison",
-    "schedule_text",
 ]
 
 # Round losses of which a run notes when it first reached them, so that one can be chosen when all runs are done, and
@@ -124,21 +123,6 @@ def level_above(loss: float) -> float | None:
     return LEVELS[place - 1] if place else None
 
 
-def schedule_text(value: Any) -> str:
-    """Return a setting's value as code reads; of a function only that it is one."""
-    return "<function>" if callable(value) and repr(value).startswith("<") else repr(value)
-
-
-def code_text(optimizer: Optimizer) -> str:
-    """Return the optimizer as code reads, without the settings that are at their defaults; the learning rate always."""
-    shown = [
-        f"{name}={schedule_text(value)}"
-        for name, value in optimizer.values().items()
-        if name == "learning_rate" or value != optimizer.settings[name].default
-    ]
-    return f"{type(optimizer).__name__}({', '.join(shown)})"
-
-
 def labelled(optimizers: Sequence[Optimizer]) -> list[str]:
     """Return a short name for each optimizer: its rule's, and of several of one rule the settings in which they differ.
 
@@ -172,4 +156,4 @@ def numbered(texts: Sequence[str]) -> list[str]:
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return re.sub(r"(\d)\.0\b", r"\1", schedule_text(value))
+    return re.sub(r"(\d)\.0\b", r"\1", value_text(value))

@@ -10,7 +10,8 @@ from downslope import checks
 from downslope.errors import InputError
 from downslope.files import TABLES, place, write_table
 from downslope.network import Dropout
-from downslope.sweeps.comparison_job import ComparisonJob, code_text, level_above
+from downslope.rules.text import code_text
+from downslope.sweeps.comparison_job import ComparisonJob, level_above
 from downslope.sweeps.comparison_tuning import Tuning
 from downslope.sweeps.result import SweepResult, sound
 

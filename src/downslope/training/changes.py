@@ -14,7 +14,7 @@ from downslope.errors import InputError
 from downslope.rules import Optimizer
 from downslope.schedules import Schedule
 
-__all__ = ["carried", "changed_rule", "differences", "told"]
+__all__ = ["carried", "changed_rule", "differing_settings", "told"]
 
 
 def changed_rule(rule: Optimizer, step: int, optimizer: Any, schedule: Any, settings: Mapping[str, Any]) -> Optimizer:
@@ -91,7 +91,7 @@ def carried(state: State, before: Optimizer, after: Optimizer, *, clear: bool = 
     return replace(state, slots=slots, slots_since=state.slots_since if same else state.step)
 
 
-def differences(before: Optimizer, after: Optimizer) -> dict[str, tuple[str, str]]:
+def differing_settings(before: Optimizer, after: Optimizer) -> dict[str, tuple[str, str]]:
     """Return the settings that differ, as text before and after."""
     if type(before) is not type(after):
         return {"optimizer": (repr(before), repr(after))}

@@ -20,7 +20,7 @@ from downslope.engines.problem import Alert, Control, EpochRecord, Problem, Stat
 from downslope.engines.update import FloatArray
 from downslope.errors import ExplosionError, GuardWarning, NonFiniteError
 from downslope.rules import Optimizer
-from downslope.training.changes import differences
+from downslope.training.changes import differing_settings
 from downslope.training.guard import Guard, advice, after
 from downslope.training.log import Entry, Log, Parent
 from downslope.training.requests import Requests
@@ -57,7 +57,7 @@ class Course(Trained):
         self._autosave: Autosave | None = None
         # What is in the log and was not told yet; and where a change left the run while an engine was at work.
         self._untold: list[Entry] = []
-        self._steered: Moment | None = None
+        self._steered: list[Moment] = []
         self._listener: Callable[[Run, Entry], None] | None = None
         self._warned: set[str] = set()
 
@@ -65,7 +65,7 @@ class Course(Trained):
         """Return what a copy is made of: it has a history and a log of its own, and is not in training."""
         state = {name: value for name, value in self.__dict__.items() if name != "_requests"}
         own = {"history": self.history.copy(), "_log": self._log.copy(), "_moments": self._moments.copy()}
-        own |= {"_coming": list(self._coming), "_problems": dict(self._problems), "_untold": [], "_steered": None}
+        own |= {"_coming": list(self._coming), "_problems": dict(self._problems), "_untold": [], "_steered": []}
         own |= {"_autosave": None, "_listener": None, "_warned": set()}
         return state | own
 
@@ -166,7 +166,7 @@ class Course(Trained):
     def _advance(self, step: int, control: Control, show: Callable[[int], None]) -> None:
         """Train to `step`, or to where something comes between: a change, a stop, an alarm."""
         self._catch_up()
-        self._steered = None
+        self._steered.clear()
         now, problem, quiet = self._now, self.problem, self.step < self._quiet_until
         ends = [step, *(entry.step for entry in self._coming[:1]), *([self._quiet_until] if quiet else [])]
         if now.pending is not None:
@@ -176,7 +176,7 @@ class Course(Trained):
             watch.halt = False
 
         def keep(state: State, first: int, records: Sequence[EpochRecord] | NDArray[np.float64]) -> None:
-            if self._elsewhere() is not None:
+            if self._steered:
                 return
             if len(records):
                 self.history.extend(np.arange(first, first + len(records)), records)
@@ -198,20 +198,16 @@ class Course(Trained):
             self._engine.advance(problem, now.optimizer, now.state, min(ends) - now.state.step, control, keep, watch)
         except NonFiniteError as error:
             cause = error
-        if self._elsewhere() is None:
+        if not self._steered:
             self._tell()  # soon after it was written: `keep` asked for the engine's return
-        if (steered := self._elsewhere()) is not None:  # what was made or seen since belongs to a way that is left
-            self._now = steered
+        if self._steered:  # what was made or seen since belongs to a way that is left
+            self._now = self._steered[-1]
             self._moments.cut(self.step)
             self.history.cut(self.epoch)
         elif isinstance(cause, NonFiniteError) and (quiet or self.guard is None or not self.guard.halts):
             raise cause
         elif (cause := cause or (None if watch is None else watch.alarm)) is not None:
             self._go_back(cause)
-
-    def _elsewhere(self) -> Moment | None:
-        """Return where a change left the run while an engine was at work, if one did."""
-        return self._steered
 
     def _catch_up(self) -> None:
         """Let what acted here before act again, in a run that is made again."""
@@ -268,7 +264,7 @@ class Course(Trained):
             batch_size=batch_size if rule and batch_size != (there._now.pending or there._now.batch_size) else None,
             cleared=rule is not None,
             back_from=seen,
-            settings={} if rule is None else differences(there.optimizer, rule),
+            settings={} if rule is None else differing_settings(there.optimizer, rule),
             signals=_named(cause) if isinstance(cause, Alert) else {},
         )
         moment = there._now if rule is None else there._now.after(entry)
@@ -288,7 +284,7 @@ class Course(Trained):
             return target
         if plateau.is_due(self._run):
             rule, sentence = self.optimizer.scaled(plateau.factor_now(self._run)), plateau.told(self._run)
-            changed = differences(self.optimizer, rule)
+            changed = differing_settings(self.optimizer, rule)
             self._act(Entry(self.step, self.epoch, "reduce", "guard", sentence, rule, settings=changed))
             self._tell()
         due = plateau.due_epoch(self._run)
@@ -303,7 +299,7 @@ class Course(Trained):
             self._log.append(entry)
         else:
             self._write(entry)
-        self._now = self._steered = moment
+        self._now, self._steered[:] = moment, [moment]
         return entry
 
     def _copy_at(self, step: int, *, before: bool) -> Run:

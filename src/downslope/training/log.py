@@ -14,7 +14,10 @@ from downslope.schedules import Schedule
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["Entry", "Log", "Parent"]
+__all__ = ["DONE", "Entry", "Log", "Parent"]
+
+DONE = ("change", "rollback", "reduce", "stop")
+"""Kinds of entries that tell what was done to a run; those of all others tell what the guard noticed."""
 
 
 class Parent(NamedTuple):
@@ -23,6 +26,11 @@ class Parent(NamedTuple):
     id: str
     step: int
     told: str
+
+    @classmethod
+    def of(cls, header: Mapping[str, Any]) -> Parent | None:
+        """Return the parent that a saved run's header tells of; None where the run came from no other."""
+        return None if header["parent"] is None else cls(*header["parent"])
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,8 @@ class Entry:
     step, epoch : int
         The updates made and the epochs complete when it took effect: what it changes holds from the next update on.
     kind : str
-        "change", "rollback", "reduce" (by ReduceOnPlateau), "stop", or what the guard noticed: "watch", "alarm",
-        "clip", "plateau", "oscillation", "dead".
+        What was done (`DONE`): "change", "rollback", "reduce" (by ReduceOnPlateau), "stop"; or what the guard noticed:
+        "watch", "alarm", "clip", "plateau", "oscillation", "dead".
     by : "user" or "guard"
         Who did it.
     told : str
@@ -68,7 +76,7 @@ class Entry:
 
     @property
     def acts(self) -> bool:
-        """Whether it changes what the next update does."""
+        """Whether it changes what the next update does: not every kind of `DONE` does, nor a change to what held."""
         return self.optimizer is not None or self.batch_size is not None or self.cleared
 
     @property
@@ -151,7 +159,11 @@ class Log(Sequence[Entry]):
         def happened(one: Entry) -> bool:
             return one.step < step if before and (one.acts or one.back_from is not None) else one.step <= step
 
-        return Log(one for one in self if happened(one))
+        entries = list(self)
+        # What was undone before a way back that is kept stays with it: the guard counts by it.
+        ways = [place for place, one in enumerate(entries, 1) if one.back_from is not None and happened(one)]
+        told = ways[-1] if ways else 0
+        return Log(one for place, one in enumerate(entries) if place < told or happened(one))
 
     def acting(self) -> list[Entry]:
         """Return the entries whose changes made the run what it is, by step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -15,12 +15,12 @@ from downslope.errors import InputError
 from downslope.network import Loss, Network
 from downslope.rules import Optimizer
 from downslope.schedules import Schedule
-from downslope.training.changes import changed_rule, differences, told
+from downslope.training.changes import changed_rule, differing_settings, told
 from downslope.training.course import Course
 from downslope.training.guard import Guard, guard_from
 from downslope.training.history import History
 from downslope.training.interrupt import deferred_interrupt
-from downslope.training.log import Entry, Parent
+from downslope.training.log import Entry
 from downslope.training.progress import progress_bar
 from downslope.training.setup import expect, set_up
 
@@ -252,7 +252,7 @@ class Run(Course):
         if optimizer is not None or schedule is not None or settings:
             rule = changed_rule(self.optimizer, self.step, optimizer, schedule, settings)
             rule.at(self.step + 1)  # a schedule's first value is legal, or the change is refused
-            differing = differences(self.optimizer, rule)
+            differing = differing_settings(self.optimizer, rule)
             rule, changed = rule if differing else None, {**differing, **changed}
         sentence = told(changed) or "nothing differs"
         return self._act(Entry(self.step, self.epoch, "change", "user", sentence, rule, size, settings=changed))
@@ -304,10 +304,17 @@ class Run(Course):
         (100, 40, 'momentum=0.9 (was 0.0)')
         """
         other = self.at(self.step if at is None else checks.whole("at", at, at_most=self.step))
-        if changes:
-            entry = other.change(**changes)
-            other.parent = Parent(self.id, entry.step, entry.told)
+        other._set_out(changes)
         return other
+
+    def _set_out(self, changes: Mapping[str, Any]) -> list[Entry]:
+        """Make the changes a branch begins with, of which its parent tells; return what that wrote into the log."""
+        if not changes:
+            return []
+        assert self.parent is not None
+        entry = self.change(**changes)
+        self.parent = self.parent._replace(told=entry.told)
+        return [entry]
 
     def at_start(self) -> Run:
         """Return a run of its own that stands where this one began; trained as far, it has the same bits.

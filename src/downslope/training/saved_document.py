@@ -19,7 +19,7 @@ from downslope.training.saved_state import digest_of
 if TYPE_CHECKING:
     from downslope.training.run import Run
 
-__all__ = ["check_same", "data_told", "differences", "document_of", "now", "same_python"]
+__all__ = ["check_same", "data_told", "document_of", "now", "same_python", "why_bits_may_differ"]
 
 _DIGESTS: WeakKeyDictionary[Dataset, str] = WeakKeyDictionary()  # so that each is computed once
 
@@ -131,7 +131,7 @@ def check_same(run: Run, document: Mapping[str, Any], directory: str | os.PathLi
         )
 
 
-def differences(run: Run, document: Mapping[str, Any]) -> Iterator[str]:
+def why_bits_may_differ(run: Run, document: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each thing because of which a run may go on with other bits than without a break."""
     before, here = document["versions"], _versions()
     if before["downslope"] != here["downslope"]:

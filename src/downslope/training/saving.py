@@ -31,7 +31,7 @@ from downslope.training.guard import Guard
 from downslope.training.log import Entry, Log, Parent
 from downslope.training.own_code import changed_code, given_classes
 from downslope.training.run import Run
-from downslope.training.saved_document import check_same, differences, document_of, now, same_python
+from downslope.training.saved_document import check_same, document_of, now, same_python, why_bits_may_differ
 from downslope.training.saved_state import arrays_of, digest_of, history_from, state_from
 from downslope.training.timeline import Moment
 
@@ -118,7 +118,7 @@ def load(
     )
     check_same(run, document, directory)
     told = document["header"]
-    run._id, run.parent = told["id"], None if told["parent"] is None else Parent(*told["parent"])
+    run._id, run.parent = told["id"], Parent.of(told)
     run.history = history_from(found.arrays, run.history)
     run._now = Moment(
         state_from(found.arrays, tuple(document["slots"])),
@@ -133,7 +133,7 @@ def load(
         run._moments.offer(run._now)
     writer = Writer(run.id, [found.digest])
     _KNOWN[run] = Known(told["created"], document["start"], {Path(directory).resolve(): writer})
-    for note in (*notes, *differences(run, document)):
+    for note in (*notes, *why_bits_may_differ(run, document)):
         warnings.warn(note, CheckpointWarning, stacklevel=3)
     return run
 
@@ -156,8 +156,7 @@ def header(directory: str | os.PathLike[str]) -> dict[str, Any]:
     """
     found = read_document(directory)
     told = found.document["header"]
-    parent = None if told["parent"] is None else Parent(*told["parent"])
-    return {**told, "parent": parent, "number": found.generation, "skipped": found.skipped}
+    return {**told, "parent": Parent.of(told), "number": found.generation, "skipped": found.skipped}
 
 
 class Autosave:

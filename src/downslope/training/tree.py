@@ -13,7 +13,7 @@ from typing import Any
 from downslope import checks
 from downslope.errors import InputError
 from downslope.training.checkpoint import DOCUMENT, read_document
-from downslope.training.log import Parent
+from downslope.training.log import DONE, Parent
 
 __all__ = ["Forest", "Node", "holds_run", "read_forest"]
 
@@ -62,10 +62,11 @@ class Node:
 
     @property
     def own_log(self) -> list[Mapping[str, Any]]:
-        """What acted on it since it branched off, beside the change it began with."""
+        """What was done to it since it branched off, beside the change it began with."""
+        done = [one for one in self.log if one["kind"] in DONE]
         if self.parent is None:
-            return [one for one in self.log if _acts(one)]
-        since = [one for one in self.log if _acts(one) and one["step"] >= self.parent.step]
+            return done
+        since = [one for one in done if one["step"] >= self.parent.step]
         begins = bool(since) and (since[0]["step"], since[0]["told"]) == (self.parent.step, self.parent.told)
         return since[1:] if begins else since
 
@@ -156,8 +157,7 @@ def _directories(top: Path) -> Iterator[Path]:
 def _node(name: str, path: Path) -> Node:
     found = read_document(path)
     header, log = found.document["header"], found.document["log"]
-    parent = None if header["parent"] is None else Parent(*header["parent"])
-    return Node(name, path, header, parent, tuple(log), skipped=found.skipped)
+    return Node(name, path, header, Parent.of(header), tuple(log), skipped=found.skipped)
 
 
 def _joined(nodes: list[Node]) -> list[Node]:
@@ -201,10 +201,6 @@ def _mark_best(nodes: Iterable[Node]) -> None:
         found = [node for node in group if math.isfinite(node.loss)]
         if len({node.id for node in group}) > 1 and found:
             min(found, key=lambda node: node.loss).best = True
-
-
-def _acts(entry: Mapping[str, Any]) -> bool:
-    return entry["kind"] in ("change", "rollback", "reduce", "stop")
 
 
 def _natural(name: str) -> list[Any]:
