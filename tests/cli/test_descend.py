@@ -223,7 +223,7 @@ def test_ctrl_c_leaves_nothing_half_written():
     process.stdout.readline()  # the table stands: what remains is the animation
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Traceback" not in err
     assert "Stopped by Ctrl-C" in err

@@ -179,8 +179,28 @@ def test_the_users_own_table_is_never_drawn_over(command, wine_csv):
     assert wine_csv.read_bytes() == before
 
 
+# Its steps take so long, while there is a file of that name, that whoever wants to meets a map of them on its way.
+DAWDLER = """
+import os
+import time
+import downslope as ds
+
+
+class Dawdler(ds.SGD):
+    '''Plain descent, in no haste.'''
+
+    def per_step(self, step):
+        if os.path.exists("dawdle"):
+            time.sleep(0.04)
+        return {}
+"""
+
+
 def test_ctrl_c_keeps_what_is_finished_and_the_same_command_continues(command):
-    line = f"{SLOW} --over learning_rate=log:1e-3:1:20 --over momentum=0:0.9:5 --plot c.png"
+    Path("mine.py").write_text(DAWDLER)
+    Path("dawdle").touch()
+    line = f"{SLOW} --epochs 20 --optimizer mine.py:Dawdler --over learning_rate=log:1e-3:1:20 --over momentum=0:0.9:5"
+    line = f"{line} --plot c.png"
     process = subprocess.Popen(
         [sys.executable, "-m", "downslope", *line.split()], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -188,6 +208,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_command_continues(command):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
+    Path("dawdle").unlink()
     assert (process.returncode, out, "Traceback" in err) == (130, "", False)
     kept = open_sweep(directory()).frame()
     assert 0 < len(kept) < 100

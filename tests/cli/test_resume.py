@@ -106,10 +106,10 @@ def test_ctrl_c_saves_and_a_second_command_is_refused(tmp_path):
     first = downslope(*TRAIN.split(), "--epochs", "100000000", "--every", "10", "--save", "a")
     first.stdout.readline()
     second = downslope("resume", "a", "--epochs", "1")
-    _, told = second.communicate(timeout=60)
+    _, told = second.communicate(timeout=300)
     assert (second.returncode, "another one is training it" in told) == (2, True)
     first.send_signal(signal.SIGINT)
-    _, told = first.communicate(timeout=60)
+    _, told = first.communicate(timeout=300)
     assert first.returncode == 130
     done = int(re.search(r"with ([\d,]+) epochs done", told).group(1).replace(",", ""))
     assert ds.Run.load(tmp_path / "a").epoch == done

@@ -94,7 +94,7 @@ def test_typed_values_that_are_no_number_are_refused(values: Any, said: str) -> 
         to_numbers(column(values))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=10), st.booleans())
 def test_every_number_comes_back_to_the_last_bit(values: list[float], comma: bool) -> None:
     text = [repr(value).replace(".", ",") if comma else repr(value) for value in values]
@@ -156,7 +156,7 @@ def test_spaces_around_labels_are_layout_in_a_file_and_text_in_a_frame() -> None
     assert to_labels(column(values))[1] == (" x", "x", "y")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.text(min_size=1).filter(lambda text: text.strip()), min_size=3, max_size=12))
 def test_labels_come_back_as_their_text(values: list[str]) -> None:
     if len(set(values)) in {1, len(values)}:

@@ -23,7 +23,7 @@ def labelled(counts: list[int]) -> Dataset:
     return Dataset("toy", np.arange(float(len(labels)))[:, None], labels, ("a",), classes, ("class",))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     counts=st.lists(st.integers(1, 30), min_size=1, max_size=8),
     fraction=st.floats(0.01, 0.99),
@@ -89,7 +89,7 @@ numbers = st.floats(-1e300, 1e300, allow_subnormal=False)
 tables = arrays(np.float64, st.tuples(st.integers(2, 12), st.integers(1, 4)), elements=numbers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables)
 def test_standardizing_and_back(table: np.ndarray) -> None:
     standardization = Standardization.learn(table)

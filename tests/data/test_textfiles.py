@@ -72,7 +72,7 @@ def test_lines_are_counted_across_chunks() -> None:
 field = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(field, field), min_size=1, max_size=6), st.sampled_from(",;\t|"))
 def test_quoted_fields_come_back(rows: list[tuple[str, str]], delimiter: str) -> None:
     def quoted(value: str) -> str:

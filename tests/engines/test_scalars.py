@@ -105,7 +105,7 @@ def rows(rule, first, count, since):
 
 
 @pytest.mark.parametrize("rule", RULES_TRIED, ids=lambda rule: repr(rule)[:60])
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.one_of(st.integers(1, 100), st.integers(1, 5000)), st.integers(0, 90), st.integers(0, 10**4))
 def test_every_row_has_the_bits_of_its_step(rule, first, count, back):
     since = max(0, first - 1 - back)

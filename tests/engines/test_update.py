@@ -41,7 +41,7 @@ def numbers(dtype, count):
 
 @EACH
 @TYPES
-@hypothesis_settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20)
 @given(data=st.data())
 def test_numpy_and_the_loop_agree_on_any_numbers(rule, dtype, data):
     one = rule(data.draw(st.floats(1e-6, 1e3)))

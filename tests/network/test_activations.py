@@ -67,7 +67,7 @@ def test_relu_takes_gradient_zero_at_zero():
     assert activation("relu").derivative(x).tolist() == [0.0, 0.0, 1.0]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(name=st.sampled_from(EVERY), rows=st.integers(1, 4), columns=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_backward_agrees_with_differences(name, rows, columns, seed):
     layer = activation(name)

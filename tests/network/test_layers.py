@@ -21,7 +21,7 @@ def test_dense_is_the_plain_formula():
     assert gradient["biases"].tolist() == [[1.0, 3.0, 3.0]]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=st.integers(1, 4), inputs=st.integers(1, 4), outputs=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_dense_backward_agrees_with_differences(rows, inputs, outputs, seed):
     layer, stream = Dense(inputs, outputs), Stream(seed, "test")

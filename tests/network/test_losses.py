@@ -55,7 +55,7 @@ def test_huber_uses_its_delta():
     assert (3 * Huber(delta=2.0).backward(outputs, targets)).ravel().tolist() == [2.0, 0.5, -2.0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(EVERY), rows=st.integers(1, 5), columns=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_backward_is_the_gradient_of_the_mean(name, rows, columns, seed):
     columns += name == "cross-entropy"

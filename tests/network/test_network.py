@@ -34,7 +34,7 @@ def test_a_deep_network_is_the_plain_loop(draw):
     assert outputs.tolist() == [pytest.approx(plain_forward(layers, row), rel=1e-12) for row in inputs.tolist()]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     widths=st.lists(st.integers(1, 4), min_size=2, max_size=4),
     activation=st.sampled_from(sorted(net.ACTIVATIONS)),

@@ -28,7 +28,7 @@ def check(rule, steps):
 
 
 @EACH
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=60)
 @given(data=st.data())
 def test_an_array_of_steps_has_the_bits_of_each_alone(settings_of, rule, data):
     assert rule.steps_as_arrays

@@ -20,7 +20,7 @@ from downslope.sweeps.work import Bench, Stop
 
 distributed = pytest.importorskip("distributed", reason="the extra `dask`")
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 PARTS = (ds.MLP([2, 6, 3]), ds.data.spiral(samples=6))
 # Dask's own: files that its processes leave to the collector, and Tornado's sockets when a worker is killed.
 pytestmark = [
@@ -193,11 +193,19 @@ except ds.InputError as error:
 
 def test_control_c_stops_the_workers_and_keeps_what_is_finished(tiny, machines, address, tmp_path):
     settings = {"over": {"learning_rate": [0.1, 0.2, 0.3]}, "threads": None, "cluster": address, "directory": tmp_path}
-    timer = threading.Timer(1.0, signal.raise_signal, [signal.SIGINT])
-    timer.start()
+
+    def press_when_they_train():
+        try:
+            with distributed.Client(address, set_as_default=False) as client:
+                until(lambda: any(client.run(lambda dask_worker: dask_worker.state.executing_count).values()))
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    presser = threading.Thread(target=press_when_they_train)
+    presser.start()
     with pytest.raises(KeyboardInterrupt):
         tiny(epochs=10**8, **settings)
-    timer.join()
+    presser.join()
     assert open_sweep(tmp_path).finished == 0
     assert nothing_is_left(machines)
     with distributed.Client(address, set_as_default=False) as client:
@@ -207,16 +215,21 @@ def test_control_c_stops_the_workers_and_keeps_what_is_finished(tiny, machines, 
 
 def test_a_killed_sweep_goes_on(address, tmp_path):
     script = textwrap.dedent("""
-        import sys, downslope as ds
+        import sys, time, downslope as ds
         from downslope.sweeps import sweep, store
         store.SECONDS_BETWEEN_WRITES = 0.0
+
+        def wait(result):
+            if result.finished >= 3:  # for the kill, while the workers go on
+                print("waiting", flush=True)
+                time.sleep(10**6)
+
         sweep(ds.MLP([2, 6, 3]), ds.data.spiral(samples=6), ds.SGD(), over={"learning_rate": "log:0.01:10:20"},
-              seeds=10, epochs=30, directory=sys.argv[1], engine="reference", cluster=sys.argv[2])
+              seeds=10, epochs=30, directory=sys.argv[1], engine="reference", cluster=sys.argv[2], on_progress=wait)
     """)
     command = [sys.executable, "-c", script, str(tmp_path), address]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    parts = tmp_path / "runs"
-    until(lambda: process.poll() is not None or len(list(parts.glob("[!.]*.parquet"))) >= 3)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "waiting\n"
     process.kill()
     _, complaint = process.communicate(timeout=PATIENCE)
     assert (complaint, process.returncode) == ("", -signal.SIGKILL)
@@ -287,15 +300,16 @@ def test_a_scheduler_that_goes_away_ends_the_sweep_and_what_is_finished_is_kept(
     assert 0 < open_sweep(tmp_path).finished < 600
 
 
-def unreachable():
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+@pytest.fixture
+def nobody():
+    """An address that is taken, so that nobody else gets it meanwhile, and where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"tcp://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def test_an_address_where_nobody_answers(tiny, monkeypatch, tmp_path, capsys):
+def test_an_address_where_nobody_answers(tiny, nobody, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(cluster_module, "SECONDS_TO_CONNECT", 0.5)
-    nobody = unreachable()
     message = "cluster must be the address of a Dask scheduler that answers, such as tcp://10.0.0.5:8786. Received: "
     with pytest.raises(InputError) as error:
         tiny(threads=None, cluster=nobody, directory=tmp_path / "out")

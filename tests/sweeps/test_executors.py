@@ -39,14 +39,14 @@ def test_chunks_are_taken_as_there_is_room():
     taken = []
 
     def chunks():
-        for run in range(12):
+        for run in range(1000):
             taken.append(run)
-            yield [run]
+            yield [run % 12]
 
     executor = ThreadExecutor(2)
     results = executor.execute(JOB, chunks(), Stop())
     next(results)
-    assert len(taken) <= 12
+    assert len(taken) <= 1 + 4 * 2 + 2  # the one that is yielded, those that wait, and one in each thread's hand
     results.close()
     assert not sweep_threads()
 

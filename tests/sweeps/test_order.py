@@ -9,7 +9,7 @@ from downslope.sweeps.order import coarse_to_fine, levels
 SHAPES = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, st.integers(1, 4), st.sampled_from([4, 32, 4096]))
 def test_every_run_comes_once(shape, seeds, block):
     with pytest.MonkeyPatch.context() as patch:
@@ -18,7 +18,7 @@ def test_every_run_comes_once(shape, seeds, block):
     assert sorted(runs.tolist()) == list(range(int(np.prod(shape)) * seeds))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SHAPES, st.integers(1, 4))
 def test_the_first_seed_comes_first_and_refinements_in_order(shape, seeds):
     runs = np.concatenate(list(coarse_to_fine(shape, seeds)))

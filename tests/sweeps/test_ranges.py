@@ -29,7 +29,7 @@ def test_log_values_are_rounded_once(low, high, count):
     assert log(low, high, count).values == tuple(wanted)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(SMALL, SMALL, st.integers(3, 40))
 def test_a_log_range_ascends_by_one_factor_between_exact_ends(one, other, count):
     low, high = sorted([one, other])

@@ -172,7 +172,7 @@ def test_ctrl_c_in_a_real_program_leaves_the_run_intact():
     try:
         assert program.stdout.readline() == "ready\n"
         program.send_signal(signal.SIGINT)
-        out, err = program.communicate(timeout=60)
+        out, err = program.communicate(timeout=300)
     finally:
         program.kill()
         program.wait()

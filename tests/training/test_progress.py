@@ -75,7 +75,7 @@ import downslope as ds
 run = ds.Run(ds.MLP([2, 4, 3]), ds.data.spiral(10), ds.SGD(0.1))
 def on_epoch(run, epoch):
     print("epoch:", epoch)
-    time.sleep(0.02)
+    time.sleep(0.05)  # the bar is drawn ten times a second
 run.train(20, on_epoch=on_epoch)
 """
 
@@ -103,9 +103,9 @@ def test_in_a_terminal_the_bar_is_drawn_and_lines_pass_it(tmp_path, stdout):
     with path.open("wb") as file:
         where = file if stdout == "file" else slave
         program = [sys.executable, "-c", PROGRAM]
-        done = subprocess.run(program, stdout=where, stderr=slave, env=environment, timeout=60, check=False)
+        done = subprocess.run(program, stdout=where, stderr=slave, env=environment, timeout=300, check=False)
     os.close(slave)
-    reader.join(20)
+    reader.join(300)
     os.close(master)
     assert done.returncode == 0
     shown = b"".join(chunks).decode()

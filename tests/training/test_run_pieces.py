@@ -41,7 +41,7 @@ def test_every_rule_in_pieces(bits, rule, dtype):
     assert len(straight.history) == straight.epoch == pieces.epoch == 6
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=4),
     st.sampled_from([None, 1, 7, 16, 60, 1000]),

@@ -94,6 +94,8 @@ def test_of_two_processes_that_go_on_with_one_run_one_is_refused_and_nothing_is_
     program = """
 import sys
 import downslope as ds
+from downslope.training import checkpoint
+checkpoint.PATIENCE_SECONDS = 300.0  # with a slow disk
 run, saves = ds.Run.load(sys.argv[1]), 0
 print("loaded", flush=True)
 sys.stdin.readline()
