@@ -17,6 +17,8 @@ import polars as pl
 import pytest
 
 import downslope
+from downslope.cli.lines import Lines
+from downslope.training.log import Entry
 
 GOLDEN = Path(downslope.__file__).with_name("book") / "printed_runs.json"
 CHAPTER = "train spiral --data-seed chapter"
@@ -513,3 +515,18 @@ def _screen(text):
         elif part.endswith("K"):
             rows[row] = ""
     return rows
+
+
+def test_what_the_guard_notices_often_is_printed_ever_more_rarely(capsys):
+    run = downslope.Run(downslope.MLP([2, 4, 3]), downslope.data.spiral(samples=5), downslope.SGD(0.1))
+    lines = Lines(run, as_json=False)
+    for step in range(150):
+        lines.event(run, Entry(step, step, "watch", "guard", f"looked at {step}"))
+    lines.event(run, Entry(150, 150, "alarm", "guard", "the first of its kind"))
+    told = capsys.readouterr().err.splitlines()
+    assert [int(re.search(r"looked at (\d+)", line).group(1)) for line in told[:-1]] == [0, 1, 2, 9, 99]
+    assert told[4].endswith("(the 100th watch; the run's log has all)")
+    assert "the first of its kind" in told[-1]
+    for step in range(20):  # what is done to the run is told each time
+        lines.event(run, Entry(step, step, "rollback", "guard", "back", cleared=True, back_from=step + 1))
+    assert len(capsys.readouterr().err.splitlines()) == 20

@@ -10,10 +10,13 @@ import pytest
 from downslope.engines import judge as module
 from downslope.engines.judge import (
     ALARM,
+    ANY,
     DEAD,
     LIMITS,
+    MEASURES,
     MEMORY,
     OSCILLATION,
+    PATTERNS,
     PLATEAU,
     SIGNALS,
     WATCH,
@@ -99,48 +102,73 @@ def test_one_signal_is_a_watch_once_an_episode() -> None:
     assert run.make(update_norm=LARGE) == WATCH
 
 
-def test_two_signals_at_a_new_rate_are_an_alarm_at_that_step() -> None:
+FAR = {"learning_rate": 10.0, "update_norm": 5.0, "slope_now": -0.5}  # as long as the weights, 500 times the mean
+
+
+def test_measures_together_out_of_proportion_at_a_new_rate_are_an_alarm_at_that_step() -> None:
     run = Steps()
     run.calm(200)
-    far = {"learning_rate": 10.0, "update_norm": 2.2, "slope_now": -0.5}
-    assert run.make(**far) == ALARM
+    assert run.make(**FAR) == ALARM
     assert run.good == 200, "back to the step before the rate rose"
-    assert run.make(**far) == 0
+    assert run.make(**FAR) == 0
 
 
-# The calm before, the step at which both signals are up, and what takes one of them away and then the other. The rate
-# is 0.1, the update 0.01, the weights' norm 5 and the loss about 1 until then.
-BENT = {"slope_after": 0.1}  # the usual curvature is then 1000
-PAIRS = {
-    "steep": (BENT, {"slope_now": -4.0, "update_norm": 0.08}, {"slope_now": -0.3}, {"update_norm": 0.04}),
-    "far": ({}, {"slope_now": -0.5, "update_norm": 2.2}, {"slope_now": -0.3}, {"weight_norm": 6.0}),
-    "turned": ({}, {"slope_after": 2.5, "loss": 9.0}, {"slope_after": 1.5}, {"loss": 5.0}),
-    "sharp": (
-        {}, {"slope_before": -0.01, "slope_after": 0.01, "update_norm": 1.1}, {"slope_after": -9e-3},
-        {"weight_norm": 7.0},
-    ),
-    "curved": (BENT, {"update_norm": 0.7}, {"update_norm": 0.14, "weight_norm": 1.0}, {"weight_norm": 7.0}),
-    "leap": ({}, {"slope_now": -0.5, "learning_rate": 50.0}, {"slope_now": -0.3}, {"learning_rate": 30.0}),
-    "long leap": ({}, {"update_norm": 0.18, "learning_rate": 50.0}, {"update_norm": 0.16}, {"learning_rate": 30.0}),
-    "long": (
-        {}, {"slope_now": -2.5, "update_norm": 1.5, "weight_norm": 500.0}, {"slope_now": -2.0}, {"update_norm": 1.3},
-    ),
+NEUTRAL = {
+    "slope": -0.01, "bend": 0.0, "net": 0.0, "promise": 0.0, "ratio": 1e-3, "update": 1.0, "recent": 1.0, "sharp": 0.0,
+    "unrest": 0.01, "leap": 1.3,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_each_pair_of_signals_is_an_alarm_and_neither_alone(name: str) -> None:
-    calm, both, without_first, without_second = PAIRS[name]
+def judged(pattern_limit: float = 1.0, **measures: float) -> int:
+    """Return the codes at a step whose measures are these, and of which nothing else is remarkable."""
+    wanted = {**NEUTRAL, **measures}
+    update, loss, rate, share = 1.0, 1.0, 1.0, 1.0 / VALUES["window"]
+    promise = wanted["promise"]
+    rise = wanted["net"] + promise if "net" in measures else wanted["bend"]  # the mean loss is 1 too
+    memory = dict.fromkeys(MEMORY, 0.0)
+    memory |= {
+        "seen": 1000.0, "candidate": -1.0, "start": 1.0, "level": loss, "recent": loss, "last_update": update,
+        "square": update**2, "update": update / wanted["update"], "level_spread": wanted["unrest"] ** 2,
+        "lowest_level": loss / wanted["recent"], "proven_rate": rate / wanted["leap"], "last_rate": rate,
+        "slope": (2.0 * rise - share * wanted["slope"]) / (1.0 - share), "slow": 1.0, "lowest": 1.0,
+    }  # fmt: skip
+    signals = {
+        "step": 1001.0, "loss": loss, "gradient_norm": 0.1, "slope_before": wanted["slope"] - 2.0 * wanted["sharp"],
+        "slope_after": wanted["slope"], "slope_now": -promise, "update_norm": update,
+        "weight_norm": update / wanted["ratio"], "largest_weight": 1.0, "learning_rate": rate, "dead": 0.0,
+    }  # fmt: skip
+    limits = [pattern_limit if limit.name == "pattern" else limit.default for limit in LIMITS]
+    return judge([signals[name] for name in SIGNALS], [memory[name] for name in MEMORY], limits)
 
-    def codes(**changes: float) -> int:
-        run = Steps()
-        run.calm(200, **calm)
-        return run.make(**{"learning_rate": 1.0, **calm, **both, **changes})
 
-    assert codes() & ALARM
-    assert not codes(**without_first) & ALARM
-    assert not codes(**without_second) & ALARM
-    assert not codes(learning_rate=0.1) & ALARM, "a proven rate"
+@pytest.mark.parametrize("pattern", PATTERNS, ids=range(len(PATTERNS)))
+def test_each_pattern_is_an_alarm_and_no_part_of_it(pattern: tuple[float, ...]) -> None:
+    numbers = {name: number for name, number in zip(MEASURES, pattern, strict=True) if number != ANY}
+    assert len(numbers) >= 2, "two must agree"
+    assert min(numbers.values()) > 0.0
+    above = {name: 1.01 * number for name, number in numbers.items()}
+    assert judged(**above) & ALARM
+    for name, number in numbers.items():
+        assert not judged(**above | {name: 0.99 * number}) & ALARM
+    assert not judged(1.02, **above) & ALARM, "at a factor on all of them"
+    assert judged(1.02, **{name: 1.03 * number for name, number in numbers.items()}) & ALARM
+
+
+def test_nothing_remarkable_is_no_alarm() -> None:
+    assert judged() == 0
+
+
+def test_a_pattern_at_a_proven_rate_is_none() -> None:
+    run = Steps()
+    run.calm(200)
+    assert not run.make(**FAR | {"learning_rate": 0.1}) & ALARM
+
+
+def test_a_loss_of_nothing_is_judged() -> None:
+    nothing = {"loss": 0.0, "slope_before": 0.0, "slope_after": 0.0, "slope_now": 0.0, "update_norm": 0.0}
+    run = Steps()
+    assert run.calm(200, **nothing) == 0
+    assert run.calm(10, **nothing, learning_rate=100.0) == 0
 
 
 def test_a_rate_too_large_from_the_start_is_told_by_the_loss_alone() -> None:
@@ -154,11 +182,10 @@ def test_a_rate_too_large_from_the_start_is_told_by_the_loss_alone() -> None:
     assert not noisy.calm(3, loss=12.0) & ALARM, "the first batch may have been an easy one"
 
 
-def test_nothing_agrees_in_the_first_steps() -> None:
+def test_no_pattern_counts_in_the_first_steps() -> None:
     run = Steps()
-    far = {"update_norm": 2.2, "slope_now": -0.5}
-    assert not any(run.make(**far | {"update_norm": 2.2 * 3**k}) & ALARM for k in range(5))
-    assert run.make(**far | {"update_norm": 2.2 * 3**5}) & ALARM
+    assert not any(run.make(**FAR | {"update_norm": 5.0 * 30.0**k}) & ALARM for k in range(5))
+    assert run.make(**FAR | {"update_norm": 5.0 * 30.0**7}) & ALARM
 
 
 def test_the_same_signals_at_a_proven_rate_are_no_alarm_but_a_watch() -> None:

@@ -15,10 +15,12 @@ the batches after them saw it:
 - this update is large beside the weights;
 - this update is far above its mean, and c is above 0 or the update large beside the weights.
 
-While a learning rate is **new** (not yet proven by so many quiet steps), two of them at one step are an alarm. At a
-rate that training is used to, more of them must agree for several steps, since a batch of rare rows looks the same
-once. A number that is not finite is an alarm by itself. The thresholds were found by `benchmarks/guard`; there the
-gradient's norm against its own past brought false alarms and nothing else, so it is no signal.
+One of them is a watch. While a learning rate is **new** (not yet proven by so many quiet steps), an alarm is one of
+`PATTERNS`: two or three measures of this kind that are large together. At a rate that training is used to, several
+signals must agree for several steps, since a batch of rare rows looks the same once. A number that is not finite is an
+alarm by itself. The patterns were learnt by `benchmarks/guard/learn.py`, the other thresholds found by
+`benchmarks/guard`; there the gradient's norm against its own past brought false alarms and nothing else, so it is no
+signal.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ from typing import Any, NamedTuple
 
 __all__ = [
     "ALARM",
+    "ANY",
     "CLIPPED",
     "DEAD",
     "LIMITS",
+    "MEASURES",
     "MEMORY",
     "OSCILLATION",
+    "PATTERNS",
     "PLATEAU",
     "SIGNALS",
     "WATCH",
@@ -130,22 +135,7 @@ LIMITS = (
     Limit("new_rate", 1.24, "learning rate, over the largest one proven, from which on it is new"),
     Limit("settle", 50.0, "quiet steps that prove a learning rate, make a step good and end an episode"),
     Limit("window", 30.0, "steps the running means are taken over"),
-    # Pairs of signals that make an alarm at a new learning rate.
-    Limit("steep_promise", 3.3, "fall of the loss that the slope along the update promises, over the loss, and …"),
-    Limit("steep_rise", 2.4, "… rise of the loss it predicts by the usual curvature, over the running mean"),
-    Limit("far_promise", 0.36, "fall promised, over the loss, and …"),
-    Limit("far_ratio", 0.4, "… norm of the update over norm of the weights"),
-    Limit("turned_slope", 1.9, "slope at the end of the last update, over the running mean, and …"),
-    Limit("turned_loss", 2.3, "… loss of the last three steps over its lowest running mean"),
-    Limit("sharp_rise", 45.0, "rise predicted by the last step's curvature, over the running mean, and …"),
-    Limit("sharp_ratio", 0.2, "… norm of the update over norm of the weights"),
-    Limit("curved_rise", 11.0, "rise predicted by the usual curvature, over the running mean, and …"),
-    Limit("curved_ratio", 0.13, "… norm of the update over norm of the weights"),
-    Limit("leap_rate", 400.0, "learning rate over the largest one proven, and …"),
-    Limit("leap_promise", 0.36, "… fall promised, over the loss, or …"),
-    Limit("leap_update", 17.0, "… norm of the update over its running mean"),
-    Limit("long_update", 140.0, "norm of the update over its running mean, and …"),
-    Limit("long_promise", 2.2, "… fall promised, over the loss"),
+    Limit("pattern", 1.0, "factor on all numbers of `PATTERNS`, which make an alarm at a new learning rate"),
     Limit("first_rise", 5.0, "where no rate is proven yet, loss of the last three steps over the very first, and …"),
     Limit("first_update", 0.5, "… largest norm of an update until then over norm of the weights"),
     Limit("votes", 3.0, "signals that make an alarm at a proven learning rate"),
@@ -159,13 +149,43 @@ LIMITS = (
 )
 (
     LOSS_RISE, SLOPE_RISE, PREDICTED_RISE, PROMISED_FALL, UPDATE_RATIO, LARGE_RATIO, UPDATE_RISE, NOISE, FLOOR,
-    NEW_RATE, SETTLE, WINDOW, STEEP_PROMISE, STEEP_RISE, FAR_PROMISE, FAR_RATIO, TURNED_SLOPE, TURNED_LOSS,
-    SHARP_RISE, SHARP_RATIO, CURVED_RISE, CURVED_RATIO, LEAP_RATE, LEAP_PROMISE, LEAP_UPDATE, LONG_UPDATE, LONG_PROMISE,
-    FIRST_RISE, FIRST_UPDATE, VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED, OVERSHOOT_SHARE, OVERSHOOT_LAST,
-    DEAD_LIMIT,
+    NEW_RATE, SETTLE, WINDOW, PATTERN, FIRST_RISE, FIRST_UPDATE, VOTES, STREAK_STEPS, PATIENCE, LEAST_FALL, ARRIVED,
+    OVERSHOOT_SHARE, OVERSHOOT_LAST, DEAD_LIMIT,
 ) = range(len(LIMITS))  # fmt: skip
 
-FIRST_STEPS = 5.0  # whose mean loss is the start; before them nothing is an outlier, and no pair agrees
+MEASURES = (
+    "slope",  # of the loss at the end of the last update, Δθ·g_after, over L
+    "bend",  # ½ |c| u² over L
+    "net",  # the change of the loss this update predicts, Δθ·g + ½ c u², over L
+    "promise",  # the fall that its slope alone promises, −Δθ·g, over the loss
+    "ratio",  # norm of the update over norm of the weights
+    "update",  # norm of the update over its running mean
+    "recent",  # loss of the last three steps over the lowest L of a good step
+    "sharp",  # ½ c u² over L with the curvature along the last update alone
+    "unrest",  # usual spread of the loss over L
+    "leap",  # learning rate over the largest one proven
+)
+ANY = -math.inf
+
+# fmt: off
+PATTERNS = (
+    # slope bend  net   promise ratio  update recent sharp unrest leap
+    (ANY,   5.6,  ANY,  1.8,    0.04,  ANY,   ANY,   ANY,  ANY,   ANY),
+    (1.7,   ANY,  ANY,  ANY,    0.029, ANY,   2.5,   ANY,  ANY,   ANY),
+    (ANY,   ANY,  ANY,  ANY,    0.53,  24.0,  ANY,   ANY,  ANY,   33.0),
+    (ANY,   ANY,  ANY,  ANY,    0.28,  5.1,   ANY,   ANY,  0.24,  ANY),
+    (ANY,   ANY,  ANY,  4.0,    ANY,   42.0,  ANY,   ANY,  ANY,   ANY),
+    (ANY,   ANY,  ANY,  0.11,   ANY,   850.0, ANY,   ANY,  ANY,   ANY),
+    (ANY,   ANY,  2.5,  ANY,    ANY,   ANY,   ANY,   ANY,  0.1,   4.9),
+    (ANY,   ANY,  ANY,  ANY,    0.082, 1.6,   2.1,   ANY,  ANY,   ANY),
+    (ANY,   ANY,  ANY,  0.16,   ANY,   160.0, ANY,   ANY,  0.61,  ANY),
+    (ANY,   1.6,  ANY,  5.0,    ANY,   5.1,   ANY,   ANY,  ANY,   ANY),
+)
+# fmt: on
+"""What an alarm at a new learning rate looks like: one row each, of numbers that every measure must be above."""
+
+LEAST = 1e-300  # what the mean loss counts as where the loss is nothing
+FIRST_STEPS = 5.0  # whose mean loss is the start; before them nothing is an outlier, and no pattern counts
 RECENT_SHARE = 0.3  # the recent loss is that of three steps,
 SPREAD_SHARE = 0.02  # spreads are taken over 50 steps,
 SLOW_SHARE = 0.005  # the slow loss over 200,
@@ -232,7 +252,7 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         memory[CANDIDATE] = -1.0
 
     floor = limits[FLOOR] * memory[START]
-    base = max(level, floor)
+    base = max(level, floor, LEAST)
     votes = 0
     if loss > limits[LOSS_RISE] * base and loss - level > limits[NOISE] * math.sqrt(memory[LEVEL_SPREAD]):
         votes += 1
@@ -263,25 +283,28 @@ def judge(signals: Any, memory: Any, limits: Any) -> int:  # noqa: PLR0912, PLR0
         far = memory[FIRST_RATIO] > limits[FIRST_UPDATE]
         agree = far and memory[RECENT] > limits[FIRST_RISE] * memory[FIRST_LOSS]
     if is_new and seen >= FIRST_STEPS:
-        sharp = 0.0
-        if has_slopes and memory[LAST_UPDATE] > 0.0:
-            sharp = 0.5 * (after - before) / (memory[LAST_UPDATE] * memory[LAST_UPDATE]) * update * update
-        lowest = max(memory[LOWEST_LEVEL], floor) if memory[LOWEST_LEVEL] > 0.0 else math.inf
-        leap = rate / memory[PROVEN_RATE] if memory[PROVEN_RATE] > 0.0 else 1.0
-        turned = after if has_slopes else 0.0
-        agree = (
-            agree
-            or (promise > limits[STEEP_PROMISE] and rise > limits[STEEP_RISE] * base)
-            or (promise > limits[FAR_PROMISE] and moved > limits[FAR_RATIO] * weights)
-            or (turned > limits[TURNED_SLOPE] * base and memory[RECENT] > limits[TURNED_LOSS] * lowest)
-            or (sharp > limits[SHARP_RISE] * base and moved > limits[SHARP_RATIO] * weights)
-            or (rise > limits[CURVED_RISE] * base and moved > limits[CURVED_RATIO] * weights)
-            or (
-                leap > limits[LEAP_RATE]
-                and (promise > limits[LEAP_PROMISE] or update > limits[LEAP_UPDATE] * memory[UPDATE])
-            )
-            or (update > limits[LONG_UPDATE] * memory[UPDATE] and promise > limits[LONG_PROMISE])
+        slope, sharp = 0.0, 0.0
+        if has_slopes:
+            slope = after / base
+            if memory[LAST_UPDATE] > 0.0:
+                sharp = 0.5 * (after - before) / (memory[LAST_UPDATE] * memory[LAST_UPDATE]) * update * update / base
+        measures = (
+            slope,
+            abs(rise) / base,
+            (signals[SLOPE_NOW] + rise) / base,
+            promise,
+            update / weights if weights > 0.0 else 0.0,
+            update / memory[UPDATE] if memory[UPDATE] > 0.0 else 0.0,
+            memory[RECENT] / max(memory[LOWEST_LEVEL], floor) if memory[LOWEST_LEVEL] > 0.0 else 0.0,
+            sharp,
+            math.sqrt(memory[LEVEL_SPREAD]) / base,
+            rate / memory[PROVEN_RATE] if memory[PROVEN_RATE] > 0.0 else 1.0,
         )
+        for i in range(len(PATTERNS)):
+            met = True
+            for j in range(len(MEASURES)):
+                met = met and measures[j] > limits[PATTERN] * PATTERNS[i][j]
+            agree = agree or met
     if votes >= limits[VOTES]:
         memory[STREAK] += 1.0
     else:
