@@ -18,7 +18,7 @@ import downslope as ds
 from downslope import rules, schedules
 from downslope.training.setup import Setup, set_up
 
-__all__ = ["FAMILIES", "Case", "cases", "is_held_out"]
+__all__ = ["FAMILIES", "HELD_OUT", "Case", "cases", "is_held_out", "round_of"]
 
 # Rates that train well, by rule; a run draws around them.
 GOOD_RATES = {
@@ -203,9 +203,15 @@ def cases(rounds: int, first: int = 0) -> Iterator[Case]:
                 yield make(draw, _base(draw, family, number))
 
 
-TUNED_ROUNDS = 600
+HELD_OUT = range(900, 2000)
+"""The rounds that took no part in tuning; those before and after it did (`learn`)."""
+
+
+def round_of(case: Case) -> int:
+    """Return the round of the corpus that a run stands in."""
+    return case.number // FAMILIES[case.family][1]
 
 
 def is_held_out(case: Case) -> bool:
-    """Whether the run took no part in tuning: those after the first 600 rounds, which were looked at on the way."""
-    return case.number >= TUNED_ROUNDS * FAMILIES[case.family][1]
+    """Whether the run took no part in tuning."""
+    return round_of(case) in HELD_OUT

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from corpus import Case
-from labels import Label, label
+from labels import EXPLOSION, Label, label
 from numpy.typing import NDArray
 
 from downslope.engines.choice import ENGINES
@@ -16,7 +16,7 @@ from downslope.engines.judge import SIGNALS
 from downslope.engines.problem import Control, Problem, State, Watch
 from downslope.errors import NonFiniteError
 
-__all__ = ["Recording", "chance_of", "record"]
+__all__ = ["Recording", "chance_of", "is_caused", "record"]
 
 LOSS = SIGNALS.index("loss")
 
@@ -59,6 +59,11 @@ def record(case: Case) -> Recording:
     mini = problem.batch_size < problem.rows
     what = label(trace[:, LOSS], failed, case.change, mini, chance_of(problem), capped)
     return Recording(trace[:, :-1], trace[:, -1].astype(np.int64), failed, what)
+
+
+def is_caused(case: Case, what: Label) -> bool:
+    """Whether a run exploded by its jump or ramp: what an alarm in time is wanted for."""
+    return what.kind == EXPLOSION and case.family in ("jump", "ramp") and what.change == case.change
 
 
 def chance_of(problem: Problem) -> float:

@@ -24,9 +24,7 @@ __all__ = ["trade_off"]
 FACTORS = (0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 30.0)
 SCALED = (
     *("loss_rise", "slope_rise", "predicted_rise", "promised_fall", "update_ratio", "large_ratio", "update_rise"),
-    *("steep_promise", "steep_rise", "far_promise", "far_ratio", "turned_slope", "turned_loss", "sharp_rise"),
-    *("sharp_ratio", "curved_rise", "curved_ratio", "leap_rate", "leap_promise", "leap_update"),
-    *("long_update", "long_promise", "first_rise", "first_update"),
+    *("pattern", "first_rise", "first_update"),
 )
 PER = 100_000
 LEAST = 0.1  # false alarms per 100,000 steps at the left edge, for none too

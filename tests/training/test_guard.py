@@ -402,3 +402,29 @@ def test_a_plateau_of_the_validation_loss_needs_a_validation_part():
     before_the_jump(guard, validation=0.2, epochs=5)
     with pytest.raises(ds.InputError, match=r"^monitor must be 'loss' where the run has no validation part\."):
         before_the_jump(guard, epochs=5)
+
+
+def test_a_past_step_between_rollbacks_goes_the_run_s_own_way():
+    """What was undone before a rollback that is kept counts there: how many there were, and how close together."""
+    compared = undone = 0
+    for seed in range(12):
+        guard = Guard("rollback", factor=1.2, most=100, limits={"settle": 10.0})
+        run = ds.Run(
+            ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(0.5, momentum=0.9), batch_size=16, seed=seed, guard=guard
+        )
+        run.train(57)
+        run.change(learning_rate=20.0)
+        run.train(27)
+        run.change(schedule=ds.Exponential(1.0, rate=1e6, steps=50))
+        run.train(5)
+        run.change(schedule=ds.Exponential(0.1, rate=1e6, steps=20))
+        run.train(128)
+        for entry in [one for one in run.log if one.kind == "rollback" and one.step + 1 < run.step]:
+            past = run.at(entry.step + 1)
+            if all(one in past.log for one in run.log if one.by == "user"):
+                compared += 1
+                undone += any(one.step > past.step for one in past.log)
+                past.train(run.epoch - past.epoch)
+                assert past.parameters.tobytes() == run.parameters.tobytes()
+    assert compared > 20
+    assert undone > 5
