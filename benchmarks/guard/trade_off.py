@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from corpus import cases
 from detectors import CURVES, OURS
-from labels import EXPLOSION
 from numpy.typing import NDArray
-from recording import Recording, record
+from recording import Recording, is_caused, record
 
 from downslope.engines.judge import ALARM, LIMITS, MEMORY, judge
 from downslope.figures.drawing import drawing, save
@@ -88,7 +87,7 @@ def _count(counts: NDArray[np.int64], case: Any, run: Recording, steps: NDArray[
     what = run.label
     counts[2] += what.healthy_steps
     counts[3] += int((steps <= what.healthy_steps).sum())
-    if what.kind == EXPLOSION and case.family in ("jump", "ramp") and what.change == case.change:
+    if is_caused(case, what):
         later = steps[steps > case.change]
         counts[0] += 1
         counts[1] += bool(len(later) and what.tenfold is not None and later[0] < what.tenfold)

@@ -1,5 +1,6 @@
 """`downslope train --save` and `downslope resume`, as a person types them."""
 
+import errno
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import downslope as ds
+from downslope.training.saving import Autosave
 
 TRAIN = "train spiral --layers 8 --optimizer sgd --learning-rate 0.5"
 
@@ -130,6 +132,28 @@ def test_a_directory_another_process_went_on_with_is_left_and_the_run_kept_besid
     assert f"Not saved in {tmp_path / 'a'}: directory must be new, or as this run left it" in done.err
     assert f"Saved in {tmp_path / 'a-2'}." in done.err
     assert [ds.Run.load(tmp_path / name).epoch for name in ("a", "a-2")] == [23, 30]
+
+
+def test_where_no_directory_takes_the_run_that_is_said_and_the_old_one_is_whole(command, tmp_path, monkeypatch):
+    command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
+    train = ds.Run.train
+
+    def full(run, directory):
+        directory.mkdir(exist_ok=True)
+        (directory / "data-1").write_text("as far as it came")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def train_while_the_disk_fills_up(run, *given, **options):
+        monkeypatch.setattr(ds.Run, "save", full)
+        monkeypatch.setattr(Autosave, "holds", lambda *_: False)
+        train(run, *given, **options)
+
+    monkeypatch.setattr(ds.Run, "train", train_while_the_disk_fills_up)
+    done = command("resume --epochs 10", tmp_path / "a")
+    assert "NOT saved: " in done.err
+    assert "No space left on device" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert ds.Run.load(tmp_path / "a").epoch >= 20
 
 
 def test_after_an_explosion_the_hint_is_a_lower_rate_and_it_works(command, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -94,6 +95,7 @@ class Saved:
                 try:
                     run.save(other.directory)
                 except (InputError, OSError) as worse:
+                    shutil.rmtree(other.directory, ignore_errors=True)  # it was new, and what is in it is no run
                     return f"NOT saved: {worse}"
                 run.autosave(None)
                 return f"Not saved in {self.directory}: {error}. {other.told(run, epochs, exploded=exploded)}"

@@ -43,8 +43,9 @@ class Guard:
     """What follows where training goes wrong.
 
     At every step signals are looked at inside the loop of the engine. One that is out of proportion is a *watch*; an
-    *alarm* is a loss, gradient or weight that is not finite, or two signals that agree. Each is told once an episode,
-    as are a plateau, oscillation, dead units.
+    *alarm* is a loss, gradient or weight that is not finite, or signals that agree: at a new learning rate two or three
+    measures that are large together, else three signals for four steps. Each is told once an episode, as are a plateau,
+    oscillation, dead units.
 
     Parameters
     ----------
@@ -65,7 +66,8 @@ class Guard:
     plateau : ReduceOnPlateau, optional
         Lowers the learning rate where the loss no longer falls; goes with each policy.
     limits : mapping, optional
-        Thresholds by name, in place of the defaults; `downslope.engines.judge.LIMITS` lists them.
+        Thresholds by name, in place of the defaults; `downslope.engines.judge.LIMITS` lists them. "pattern", 1 unless
+        given, is a factor on all that make an alarm at a new rate: above 1 there are fewer alarms, and later.
 
     Raises
     ------
