@@ -169,17 +169,19 @@ ANY = -math.inf
 
 # fmt: off
 PATTERNS = (
-    # slope bend  net   promise ratio  update recent sharp unrest leap
-    (ANY,   5.6,  ANY,  1.8,    0.04,  ANY,   ANY,   ANY,  ANY,   ANY),
-    (1.7,   ANY,  ANY,  ANY,    0.029, ANY,   2.5,   ANY,  ANY,   ANY),
-    (ANY,   ANY,  ANY,  ANY,    0.53,  24.0,  ANY,   ANY,  ANY,   33.0),
-    (ANY,   ANY,  ANY,  ANY,    0.28,  5.1,   ANY,   ANY,  0.24,  ANY),
-    (ANY,   ANY,  ANY,  4.0,    ANY,   42.0,  ANY,   ANY,  ANY,   ANY),
-    (ANY,   ANY,  ANY,  0.11,   ANY,   850.0, ANY,   ANY,  ANY,   ANY),
-    (ANY,   ANY,  2.5,  ANY,    ANY,   ANY,   ANY,   ANY,  0.1,   4.9),
-    (ANY,   ANY,  ANY,  ANY,    0.082, 1.6,   2.1,   ANY,  ANY,   ANY),
-    (ANY,   ANY,  ANY,  0.16,   ANY,   160.0, ANY,   ANY,  0.61,  ANY),
-    (ANY,   1.6,  ANY,  5.0,    ANY,   5.1,   ANY,   ANY,  ANY,   ANY),
+    # slope bend net  promise ratio  update  recent sharp unrest leap
+    (ANY,  5.6, ANY, 3.0,    0.03,  ANY,    ANY,   ANY,  ANY,   ANY),
+    (1.0,  ANY, ANY, ANY,    0.027, ANY,    2.6,   ANY,  ANY,   ANY),
+    (ANY,  ANY, ANY, ANY,    0.53,  24.0,   ANY,   ANY,  ANY,   ANY),
+    (ANY,  ANY, ANY, ANY,    0.28,  5.1,    ANY,   ANY,  0.24,  ANY),
+    (ANY,  ANY, ANY, 4.9,    ANY,   40.0,   ANY,   ANY,  ANY,   ANY),
+    (ANY,  ANY, ANY, ANY,    0.081, ANY,    2.1,   ANY,  ANY,   ANY),
+    (ANY,  ANY, 2.5, ANY,    ANY,   ANY,    ANY,   ANY,  0.11,  4.5),
+    (ANY,  ANY, ANY, ANY,    ANY,   360.0,  ANY,   4.5,  0.071, ANY),
+    (ANY,  ANY, ANY, 0.1,    ANY,   1100.0, ANY,   ANY,  ANY,   ANY),
+    (ANY,  ANY, ANY, 0.16,   ANY,   160.0,  ANY,   ANY,  0.53,  ANY),
+    (ANY,  1.6, ANY, 4.5,    ANY,   5.1,    ANY,   ANY,  ANY,   ANY),
+    (ANY,  ANY, ANY, 3.4,    ANY,   87.0,   ANY,   ANY,  ANY,   ANY),
 )
 # fmt: on
 """What an alarm at a new learning rate looks like: one row each, of numbers that every measure must be above."""
