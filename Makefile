@@ -19,7 +19,7 @@ lint: .venv/lint.stamp ## style, types, who may import whom
 	$(BIN)/lint-imports
 
 docs: .venv/docs.stamp ## the documentation, into docs/_build/html
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html || { rm -rf docs/_build; exit 1; }
 
 clean: ## remove everything that was made here
 	rm -rf .venv dist build spiral.png docs/_build docs/_pictures docs/_players docs/optimizers docs/api docs/examples \
