@@ -113,8 +113,44 @@ def test_ctrl_c_saves_and_a_second_command_is_refused(tmp_path):
     first.send_signal(signal.SIGINT)
     _, told = first.communicate(timeout=300)
     assert first.returncode == 130
-    done = int(re.search(r"with ([\d,]+) epochs done", told).group(1).replace(",", ""))
+    done = int(re.search(r"with ([\d,]+) epochs? done", told).group(1).replace(",", ""))
     assert ds.Run.load(tmp_path / "a").epoch == done
+
+
+def _started(arguments, place, **handled):
+    """Start the command where some signals are handled so: what ignores one passes that on to what it starts."""
+    before = {name: signal.signal(getattr(signal, name), handler) for name, handler in handled.items()}
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "downslope", *TRAIN.split(), *arguments.split()],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("usual", [signal.default_int_handler, signal.SIG_IGN])
+def test_what_ends_a_command_otherwise_saves_like_ctrl_c(tmp_path, number, usual):
+    """Also where Ctrl-C is ignored, as it is in a shell's background job."""
+    process = _started("--epochs 100000000 --every 10 --save a", tmp_path, SIGINT=usual)
+    process.stdout.readline()
+    process.send_signal(number)
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 128 + number
+    done = int(re.search(rf"Stopped by {number.name} with ([\d,]+) epochs? done", told).group(1).replace(",", ""))
+    assert ds.Run.load(tmp_path / "a").epoch == done
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):
+    process = _started("--epochs 300 --every 1", tmp_path, SIGHUP=signal.SIG_IGN)
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGHUP)
+    rest, _ = process.communicate(timeout=300)
+    assert (process.returncode, first[:9]) == (0, "epoch: 0,")
+    assert "epoch: 299," in rest
 
 
 def test_a_directory_another_process_went_on_with_is_left_and_the_run_kept_beside(command, tmp_path, monkeypatch):

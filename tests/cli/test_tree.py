@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from downslope.training.tree import Forest, Node
+
 TRAIN = "train spiral --layers 8 --optimizer sgd --learning-rate 0.5"
 
 
@@ -68,3 +70,17 @@ def test_a_long_descent_leaves_room_for_what_was_measured(command, tmp_path, mon
     assert last.startswith("…")
     assert "└─ r11 " in last
     assert "from 11: " in last
+
+
+def test_a_chain_of_branches_longer_than_the_stack(command, monkeypatch):
+    nodes = []
+    for i in range(2_000):
+        header = {"id": f"{i}", "epoch": i, "step": i, "numbers": {"loss": 1.0}, "optimizer": "SGD()"}
+        nodes.append(Node(f"r{i}", None, header, None))
+        if i:
+            nodes[i - 1].children.append(nodes[i])
+    monkeypatch.setattr("downslope.cli.tree.read_forest", lambda _: Forest((nodes[0],), ()))
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = command("tree runs")
+    assert printed.status == 0, printed.err
+    assert [line.split("r")[1].split()[0] for line in printed.lines[1:]] == [str(i) for i in range(2_000)]

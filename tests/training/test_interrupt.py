@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import downslope as ds
-from downslope.training.interrupt import deferred_interrupt
+from downslope.interrupt import Terminated, deferred_interrupt, terminations
 
 
 def make():
@@ -73,6 +73,36 @@ def test_a_block_inside_another_shares_the_request():
         with pytest.raises(KeyboardInterrupt), deferred_interrupt(lambda: passed.append("later")):
             passed.append("block")
     assert passed == ["outer", "inner", "later", "block"]
+
+
+def test_a_termination_is_a_request_as_ctrl_c_is_where_it_is_taken():
+    passed = []
+    with terminations():
+        with pytest.raises(Terminated, match="SIGTERM"), deferred_interrupt(lambda: passed.append("stop")):
+            signal.raise_signal(signal.SIGTERM)
+            passed.append("after")
+        with pytest.raises(Terminated, match="SIGTERM"):
+            signal.raise_signal(signal.SIGTERM)
+    assert passed == ["stop", "after"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_second_signal_of_another_kind_interrupts_at_once():
+    with terminations(), pytest.raises(Terminated), deferred_interrupt(lambda: None):
+        signal.raise_signal(signal.SIGTERM)
+        press()
+        raise AssertionError
+
+
+def test_a_termination_elsewhere_is_the_programs_own(handler):
+    taken = []
+    before = signal.signal(signal.SIGTERM, lambda *_: taken.append("own"))
+    try:
+        with terminations(), deferred_interrupt(lambda: taken.append("stop")):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert taken == ["own"]
 
 
 @pytest.mark.parametrize("own", [signal.SIG_IGN, "function"])

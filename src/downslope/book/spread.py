@@ -27,9 +27,9 @@ from downslope.book.printed import DECIMALS, PRINTED, reproduced
 from downslope.book.spread_file import FILE, Kept, kept_epochs, opened, summed_up, written
 from downslope.book.spread_runs import EVERY, KINDS, Kind, Trace, Which, traces
 from downslope.errors import InputError
+from downslope.interrupt import deferred_interrupt
 from downslope.sweeps.progress import progress_bar
 from downslope.sweeps.work import Stop
-from downslope.training.interrupt import deferred_interrupt
 
 if TYPE_CHECKING:
     import polars

@@ -1,17 +1,19 @@
 """The command: parsing and printing only.
 
-Exit status: 0 done, 1 training was stopped by the guard or at a number that is not finite, 2 bad input, 130 Ctrl-C, 141
-nobody reads the output any more.
+Exit status: 0 done, 1 training was stopped by the guard or at a number that is not finite, 2 bad input, 130 Ctrl-C, 129
+and 143 the same by SIGHUP and SIGTERM, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
 
 from downslope.errors import ExplosionError, InputError, MissingExtraError, RuleError
+from downslope.interrupt import Terminated, terminations
 
 __all__ = ["main"]
 
@@ -28,7 +30,8 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")
     try:
-        status = downslope.main(arguments, prog_name="downslope", standalone_mode=False)
+        with terminations():
+            status = downslope.main(arguments, prog_name="downslope", standalone_mode=False)
         if sys.stdout is not None:
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
@@ -36,16 +39,16 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
         status = 0
     except click.ClickException as error:
         status = _say(_sentence(error), 2)
-    except click.exceptions.Abort:
-        status = 130  # the command has said what it kept
+    except click.exceptions.Abort as abort:  # the command has said what it kept
+        status = _status(abort.__cause__)
     except ExplosionError as error:
         status = _say(str(error), 1)
     except (InputError, MissingExtraError, RuleError) as error:
         status = _say(str(error), 2)
     except MemoryError as error:
         status = _say(f"this machine does not have the memory that it would take: {error}", 2)
-    except KeyboardInterrupt:
-        status = 130
+    except KeyboardInterrupt as interrupt:
+        status = _status(interrupt)
     except Warning as warning:  # where Python was told to treat warnings as errors
         status = _say(str(warning), 2)
     except ReaderLeftError:
@@ -54,11 +57,15 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
         status = 141
     except OSError as error:
         status = _say(f"{error.filename or 'standard output'} could not be used: {error.strerror or error}", 2)
-    if status == 130:
+    if status in {129, 130, 143}:
         # An interrupt that came inside an exec, as when an import makes a named tuple, would have `python -m` end by
         # the signal, whatever status it is given; another exec takes that back.
         exec("")
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _status(interrupt: BaseException | None) -> int:
+    return 128 + (interrupt.number if isinstance(interrupt, Terminated) else signal.SIGINT)
 
 
 def _say(sentence: str, status: int) -> int:

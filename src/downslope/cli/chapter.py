@@ -11,7 +11,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number
-from downslope.cli.output import print_columns, print_list, say, tell
+from downslope.cli.output import print_columns, print_list, say, stopped, tell
 from downslope.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ def command(
     if folder is None or len(wanted) == 1:
         try:
             _here(wanted, folder, endings, style, faithful)
-        except KeyboardInterrupt:
-            tell("Stopped by Ctrl-C.")
+        except KeyboardInterrupt as interrupt:
+            tell(f"{stopped(interrupt)}.")
             if folder is not None and not child:
                 _index(folder, style)
             raise
@@ -138,8 +138,8 @@ def _in_processes(
 
         try:
             failures = make_all(wanted, folder, options, workers=workers, on_made=on_made)
-        except KeyboardInterrupt:
-            tell(f"Stopped by Ctrl-C with {done} of {len(wanted)} made.")
+        except KeyboardInterrupt as interrupt:
+            tell(f"{stopped(interrupt)} with {done} of {len(wanted)} made.")
             _index(folder, style)
             raise
     if failures:

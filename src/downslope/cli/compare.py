@@ -13,7 +13,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
-from downslope.cli.output import counted, print_columns, say, tell, written
+from downslope.cli.output import counted, print_columns, say, stopped, tell, written
 from downslope.cli.problem import (
     OPTIMIZER,
     OUTPUT,
@@ -159,8 +159,8 @@ def command(
             **described, tune=flags, rates=tried, tune_epochs=tune_epochs, directory=out, threads=threads,
             progress=progress, on_progress=watch,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        _stopped(latest, outputs, out, as_json=as_json)
+    except KeyboardInterrupt as interrupt:
+        _stopped(stopped(interrupt), latest, outputs, out, as_json=as_json)
         raise
     if not latest:  # all of them were done before
         _say_what_was_chosen(found)
@@ -239,14 +239,14 @@ def _say_what_was_chosen(found: Comparison) -> None:
             tell(f"{label}: learning rate {one.learning_rate:g}{beyond}.")
 
 
-def _stopped(latest: list[Comparison], outputs: list[Writer], out: str | None, *, as_json: bool) -> None:
+def _stopped(told: str, latest: list[Comparison], outputs: list[Writer], out: str | None, *, as_json: bool) -> None:
     """Say what is done, print it and write it."""
     again = "" if out is None else ": the same command continues"
     if not latest:
-        tell(f"Stopped by Ctrl-C before the first compared run was done{again}.")
+        tell(f"{told} before the first compared run was done{again}.")
         return
     found = latest[0]
-    tell(f"Stopped by Ctrl-C with {found.finished:,} of {counted(found.planned, 'run')} done{again}.")
+    tell(f"{told} with {found.finished:,} of {counted(found.planned, 'run')} done{again}.")
     if found.seeds:
         tell(f"Compared: {found.seeds_in_words()}, which every optimizer has finished.")
     else:

@@ -12,7 +12,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
-from downslope.cli.output import print_columns, print_list, say, tell
+from downslope.cli.output import print_columns, print_list, say, stopped, tell
 from downslope.cli.specs import SPEC_HELP, optimizer_spec
 from downslope.errors import InputError
 from downslope.files import TABLES, place, write_table
@@ -119,8 +119,8 @@ def command(
         for files, write in writers:
             write(paths, texts)
             tell(f"Wrote {', '.join(map(str, files))}")
-    except KeyboardInterrupt:
-        tell("Stopped by Ctrl-C: a file under way is not written.")
+    except KeyboardInterrupt as interrupt:
+        tell(f"{stopped(interrupt)}: a file under way is not written.")
         raise
 
 

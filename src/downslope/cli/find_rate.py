@@ -16,7 +16,7 @@ import numpy as np
 from downslope import checks
 from downslope.checks import Interval
 from downslope.cli.options import Number, SectionedCommand, option, rule_from
-from downslope.cli.output import counted, print_columns, say, tell, written
+from downslope.cli.output import counted, print_columns, say, stopped, tell, written
 from downslope.cli.problem import OUTPUT, TRAINING, not_the_data, problem_from, problem_options
 from downslope.errors import InputError
 from downslope.files import TABLES, place, write_table
@@ -126,8 +126,8 @@ def command(
             for run in runs:
                 latest.clear()
                 found.append(find_rate(run, low=low, high=high, steps=steps, hold=hold, on_progress=progress))
-    except KeyboardInterrupt:
-        tell("Stopped by Ctrl-C: this is what was found so far.")
+    except KeyboardInterrupt as interrupt:
+        tell(f"{stopped(interrupt)}: this is what was found so far.")
         _finish([*found, *latest] if len(found) < number else found, writers, as_json=as_json)
         raise
     _finish(found, writers, as_json=as_json)

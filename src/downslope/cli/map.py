@@ -13,7 +13,7 @@ import click
 
 from downslope import checks
 from downslope.cli.options import Number, SectionedCommand, option
-from downslope.cli.output import counted, print_columns, say, tell
+from downslope.cli.output import counted, print_columns, say, stopped, tell
 from downslope.cli.problem import OUTPUT, not_the_data, problem_from, problem_options, seeds_from
 from downslope.errors import InputError
 from downslope.files import place
@@ -124,8 +124,8 @@ def command(
             progress=progress,
             on_progress=drawer.watch if picture is not None else None,
         )
-    except KeyboardInterrupt:
-        _stopped(directory, drawer)
+    except KeyboardInterrupt as interrupt:
+        _stopped(stopped(interrupt), directory, drawer)
         raise
     seconds = time.perf_counter() - started
     tell(f"{counted(result.finished, 'run')} done ({seconds:.1f} s), kept in {directory}.")
@@ -194,14 +194,14 @@ def _found(directory: Path) -> SweepResult | None:
         return None  # there is nothing yet; what else is wrong, the sweep itself says
 
 
-def _stopped(directory: Path, drawer: _Drawer) -> None:
+def _stopped(told: str, directory: Path, drawer: _Drawer) -> None:
     """Say what is kept, and draw it."""
     result = _found(directory)
     if result is None:
-        tell("Stopped by Ctrl-C before the first run was done.")
+        tell(f"{told} before the first run was done.")
         return
     done = f"{result.finished:,} of {counted(result.planned, 'run')}"
-    tell(f"Stopped by Ctrl-C with {done} done, kept in {directory}: the same command continues.")
+    tell(f"{told} with {done} done, kept in {directory}: the same command continues.")
     drawer.draw(result)
 
 

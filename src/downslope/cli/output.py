@@ -12,7 +12,7 @@ import click
 
 from downslope.errors import InputError
 
-__all__ = ["ReaderLeftError", "counted", "print_columns", "print_list", "say", "shown", "tell", "written"]
+__all__ = ["ReaderLeftError", "counted", "print_columns", "print_list", "say", "shown", "stopped", "tell", "written"]
 
 
 class ReaderLeftError(Exception):
@@ -32,6 +32,11 @@ def tell(sentence: str) -> None:
     if sys.stderr is not None:
         with suppress(OSError):  # whoever listened has gone: that is no reason to stop
             print(sentence, file=sys.stderr, flush=True)  # noqa: T201 - this is the command's own output
+
+
+def stopped(interrupt: KeyboardInterrupt) -> str:
+    """Return by what a command was stopped, as its last sentence begins."""
+    return f"Stopped by {str(interrupt) or 'Ctrl-C'}"
 
 
 def counted(number: int, thing: str) -> str:

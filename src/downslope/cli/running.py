@@ -14,7 +14,7 @@ from downslope import checks
 from downslope.cli.directories import beside
 from downslope.cli.lines import Lines
 from downslope.cli.options import Number, option
-from downslope.cli.output import counted, tell, written
+from downslope.cli.output import counted, stopped, tell, written
 from downslope.cli.problem import OUTPUT
 from downslope.errors import ExplosionError, InputError
 from downslope.files import TABLES, place, write_table
@@ -142,8 +142,8 @@ def go_on(
     exploded = False
     try:
         run.train(epochs, progress=output.progress, on_epoch=lines.epoch, every=output.every, on_event=lines.event)
-    except KeyboardInterrupt:
-        tell(f"Stopped by Ctrl-C with {counted(run.epoch, 'epoch')} done.")
+    except KeyboardInterrupt as interrupt:
+        tell(f"{stopped(interrupt)} with {counted(run.epoch, 'epoch')} done.")
         raise
     except ExplosionError:
         exploded = True

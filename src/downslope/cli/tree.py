@@ -91,14 +91,13 @@ def _rows(forest: Forest, guides: tuple[str, str, str, str]) -> Iterator[tuple[s
     """Yield each run with its name behind the branches that lead to it."""
     more, last, beside, empty = guides
 
-    def walk(node: Node, lead: str, before: str) -> Iterator[tuple[str, Node]]:
+    waiting = [(root, "", "") for root in reversed(forest.roots)]
+    while waiting:
+        node, lead, before = waiting.pop()
         yield f"{lead}{_cut(node.name, LONGEST_NAME)}{' *' * node.best}", node
-        for place, child in enumerate(node.children):
-            ends = place == len(node.children) - 1
-            yield from walk(child, before + (last if ends else more), before + (empty if ends else beside))
-
-    for root in forest.roots:
-        yield from walk(root, "", "")
+        for child in reversed(node.children):
+            ends = child is node.children[-1]
+            waiting.append((child, before + (last if ends else more), before + (empty if ends else beside)))
 
 
 def _measured(node: Node) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from downslope import checks
 from downslope.data import Dataset
+from downslope.interrupt import deferred_interrupt
 from downslope.network import Loss, Network
 from downslope.rules import Optimizer
 from downslope.sweeps.executors import Chunk, Executor, ThreadExecutor
@@ -22,7 +23,6 @@ from downslope.sweeps.progress import progress_bar
 from downslope.sweeps.result import SweepResult
 from downslope.sweeps.store import Store
 from downslope.sweeps.work import Finished, Stop, lost
-from downslope.training.interrupt import deferred_interrupt
 
 __all__ = ["execute", "sweep"]
 

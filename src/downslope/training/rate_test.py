@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from downslope import checks
 from downslope.checks import Interval
 from downslope.engines.problem import Control
+from downslope.interrupt import deferred_interrupt
 from downslope.rules import Optimizer
 from downslope.schedules import Exponential
-from downslope.training.interrupt import deferred_interrupt
 from downslope.training.rate_trials import Copy, Trial, trials
 from downslope.training.setup import expect
 

@@ -12,6 +12,7 @@ from downslope.data import Dataset
 from downslope.engines.choice import engine_name
 from downslope.engines.problem import Control
 from downslope.errors import InputError
+from downslope.interrupt import deferred_interrupt
 from downslope.network import Loss, Network
 from downslope.rules import Optimizer
 from downslope.schedules import Schedule
@@ -19,7 +20,6 @@ from downslope.training.changes import changed_rule, differing_settings, told
 from downslope.training.course import Course
 from downslope.training.guard import Guard, guard_from
 from downslope.training.history import History
-from downslope.training.interrupt import deferred_interrupt
 from downslope.training.log import Entry
 from downslope.training.progress import progress_bar
 from downslope.training.setup import expect, set_up

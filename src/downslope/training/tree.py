@@ -79,9 +79,11 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """Yield it and everything that came from it, each parent before its children."""
-        yield self
-        for child in self.children:
-            yield from child.walk()
+        waiting = [self]  # no recursion: a chain of branches may be longer than Python's stack
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += reversed(node.children)
 
 
 @dataclass(frozen=True)
