@@ -207,18 +207,20 @@ def test_clipping_shortens_what_is_too_long_and_nothing_else(engine, dtype):
     assert told
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("units", [8, 19])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_dead_units_are_those_without_a_gradient_for_long(engine):
-    net = own.network([2, 8, 1], ["relu"])
-    given, rule = own.problem(net, "mse", 20), SGD(1e-4)
+def test_dead_units_are_those_without_a_gradient_for_long(engine, units, dtype):
+    net = own.network([2, units, 1], ["relu"])
+    given, rule = own.problem(net, "mse", 20, dtype=dtype), SGD(1e-4)
     fresh = own.start(given, rule)
-    flat = fresh.parameters.copy()
-    flat[16:24] = [-100, -100, -100, -100, -100, -100, 5, 5]  # the hidden units' biases
+    flat, dead = fresh.parameters.copy(), np.arange(units) % 4 != 1
+    flat[2 * units : 3 * units] = np.where(dead, -100, 5)  # the hidden units' biases
     first = type(fresh).start(flat, rule)
     trained, watch = watched(engine, given, rule, 130, first)
     share = watch.trace[:, SIGNALS.index("dead")]
-    assert share.tolist() == [0.0] * 99 + [0.75] * 31
-    assert trained.last.guard[UNITS:].tolist() == [0.0] * 6 + [130.0] * 2
+    assert share.tolist() == [0.0] * 99 + [dead.mean()] * 31
+    assert trained.last.guard[UNITS:].tolist() == np.where(dead, 0.0, 130.0).tolist()
     assert [alert.step for alert in watch.alerts if alert.codes & DEAD] == [100]
 
 

@@ -22,6 +22,8 @@ from downslope.engines.compiled.lanes import (
     store,
     tree_largest,
     tree_sum,
+    where_below,
+    where_equal,
 )
 from downslope.engines.compiled.tables import (
     CODES,
@@ -165,16 +167,25 @@ def weight_norm_of(parameters: Any, count: Any) -> Any:
 def _dead_share(sizes: Any, ranges: Any, gradient: Any, units: Any, step: Any) -> Any:
     """Take note of the hidden units that have a gradient; return the share of those that had none for long."""
     window = max(LEAST_DEAD, np.float64((sizes[ROWS] + sizes[BATCH] - 1) // sizes[BATCH]))
-    zero, dead, unit = like(gradient, 0.0), 0, 0
+    early = step - window + 1.0  # whose last one came before this is dead
+    nothing, one, now, limit = repeat(0.0), repeat(1.0), repeat(step), repeat(early)
+    counts, dead, unit = nothing, 0.0, 0
     for k in range(sizes[HIDDEN]):
-        start, stop = ranges[2 * k], ranges[2 * k + 1]
+        start, count = ranges[2 * k], ranges[2 * k + 1] - ranges[2 * k]
         last, slopes = shift(units, unit), shift(gradient, start)
-        for i in range(stop - start):
-            since = step if slopes[i] != zero else last[i]
-            last[i] = since
-            dead += step - since >= window
-        unit += stop - start
-    return dead / unit if unit > 0 else 0.0
+        i = 0
+        while i + 8 <= count:
+            since = where_equal(load_wide(slopes, i), nothing, load(last, i), now)
+            store(last, i, since)
+            counts = counts + where_below(since, limit, one, nothing)
+            i += 8
+        while i < count:
+            if np.float64(slopes[i]) != 0.0:
+                last[i] = step
+            dead += 1.0 if last[i] < early else 0.0
+            i += 1
+        unit += count
+    return (tree_sum(counts) + dead) / unit if unit > 0 else 0.0
 
 
 @numba.njit(error_model="numpy")
