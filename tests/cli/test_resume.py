@@ -119,6 +119,7 @@ def test_ctrl_c_saves_and_a_second_command_is_refused(tmp_path):
 
 def _started(arguments, place, **handled):
     """Start the command where some signals are handled so: what ignores one passes that on to what it starts."""
+    handled = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL, **handled}
     before = {name: signal.signal(getattr(signal, name), handler) for name, handler in handled.items()}
     try:
         return subprocess.Popen(

@@ -23,11 +23,11 @@ def press():
 
 @pytest.fixture(autouse=True)
 def handler():
-    """Every test starts with Python's own handler, and must leave it behind."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Every test starts with Python's own handlers, and must leave them behind."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield signal.default_int_handler
-    now = signal.signal(signal.SIGINT, before)
-    assert now is signal.default_int_handler
+    assert {number: signal.signal(number, handler) for number, handler in before.items()} == usual
 
 
 def test_the_first_ctrl_c_is_a_request_and_is_raised_at_the_end():
