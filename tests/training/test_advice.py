@@ -106,6 +106,41 @@ def test_another_setting_changed_of_late_is_the_first_to_be_taken_back():
     )
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"learning_rate": 100.0, "momentum": 0.5}, "lower learning_rate (now 100)"),  # momentum is lower than before
+        ({"learning_rate": 100.0, "momentum": 0.99}, "lower learning_rate (now 100) or momentum (now 0.99)"),
+        ({"learning_rate": 100.0, "batch_size": 5}, "lower learning_rate (now 100) or momentum (now 0.9)"),
+        ({"learning_rate": 0.1, "momentum": 0.99}, "take momentum back to 0.9, or lower learning_rate (now 0.1)"),
+        ({"momentum": 0.5}, "lower learning_rate (now 0.2)"),
+        ({"batch_size": 5}, "take batch_size back to 60, or lower learning_rate (now 0.2)"),
+        ({"nesterov": True}, "take nesterov back to False, or lower learning_rate (now 0.2)"),
+        (
+            {"learning_rate": ds.Constant(0.2), "momentum": 0.99},
+            "lower learning_rate (now 0.2) or momentum (now 0.99)",
+        ),
+    ],
+)
+def test_what_was_changed_in_the_calmer_direction_is_not_to_be_taken_back(change, told):
+    run = a_run(ds.SGD(0.2, momentum=0.9), epochs=3)
+    run.change(**change)
+    assert sentence(ALARM, run, 5).endswith(f": {told}")
+
+
+def test_an_update_that_is_long_beside_those_before_is_told_though_the_weights_are_far_larger():
+    run = a_run(ds.SGD(0.5), epochs=10)
+    ratio = run.history.update_ratio[-1]
+    assert "the update is 7 times as long as in the last epoch" in sentence(ALARM, run, 11, update_norm=7 * ratio)
+    assert "as long as" not in sentence(ALARM, run, 11, update_norm=2 * ratio)
+    assert "as long as" not in sentence(ALARM, run, 1, update_norm=0.09)  # there was no epoch before
+
+
+def test_numbers_are_written_out():
+    assert "promises a fall of 25,310 times the loss" in sentence(ALARM, a_run(), slope_now=-25310.4)
+    assert "promises a fall of 1.2e+07 times the loss" in sentence(ALARM, a_run(), slope_now=-1.2e7)
+
+
 def test_a_large_momentum_is_named_beside_the_rate():
     assert sentence(ALARM, a_run(ds.SGD(5.0, momentum=0.95))).endswith(
         "lower learning_rate (now 5) or momentum (now 0.95)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from downslope.engines.guard import LEAST_DEAD
@@ -27,6 +27,16 @@ LARGE_UPDATE = 0.1
 TINY_UPDATE = 1e-5
 LARGE_PROMISE = 2.0  # −Δθ·g over the loss: more than there is to fall
 LARGE_MOMENTUM = 0.8
+FAR_UPDATE = 3.0  # an update, over those of the epoch before
+LARGER_IS_LONGER = (
+    "momentum",
+    "beta_1",
+    "beta_2",
+    "beta_3",
+    "rho",
+    "alpha",
+)  # or freer
+LARGER_IS_CALMER = ("batch_size", "epsilon", "weight_decay")
 
 
 class Seen(NamedTuple):
@@ -76,7 +86,7 @@ def noticed(problem: Alert | NonFiniteError, run: Run) -> str:
     if isinstance(problem, NonFiniteError):
         found = re.search(r": (an? .* is not finite)", str(problem))
         return found[1] if found else "a number is not finite"
-    return _excess(Seen(*problem.signals))
+    return _excess(Seen(*problem.signals), run, run.problem.steps_per_epoch)
 
 
 def rate_at(run: Run, step: int) -> float:
@@ -105,34 +115,55 @@ def since(run: Run, step: int) -> str:
 def lower(run: Run, step: int) -> str:
     """Return the advice to take smaller steps.
 
-    Beside the rate stands another setting where the user changed that last, and momentum where it makes steps long.
+    Beside the rate stands another setting where the user changed that last, in the direction that can have done it, and
+    left the rate alone; and momentum where it makes steps long.
     """
     now = run.optimizer.at(max(step, 1)).values()
     rate = f"lower learning_rate (now {now['learning_rate']:.4g})"
     changed = cause(run, step)
-    for name, (before, _) in ({} if changed is None else changed.settings).items():
-        if name not in ("learning_rate", "optimizer"):
-            return f"take {name} back to {before}, or {rate}"
+    settings = {} if changed is None else changed.settings
+    if not _grew("learning_rate", settings):
+        for name, (before, _) in settings.items():
+            if name not in ("learning_rate", "optimizer") and _grew(name, settings):
+                return f"take {name} back to {before}, or {rate}"
     momentum = now.get("momentum", 0.0)
     return f"{rate} or momentum (now {momentum:g})" if momentum >= LARGE_MOMENTUM else rate
 
 
-def _excess(seen: Seen, before: float = math.nan) -> str:
-    """Return what is out of proportion at a step; `before` is the loss of the epoch before it."""
+def _grew(name: str, settings: Mapping[str, tuple[str, str]]) -> bool:
+    """Return whether a setting was changed in the direction that makes updates longer or rougher, or may have been."""
+    if name not in settings:
+        return False
+    try:
+        before, after = (float(text) for text in settings[name])
+    except ValueError:  # a schedule, or nothing that has a direction
+        return True
+    if name in LARGER_IS_CALMER:
+        before, after = after, before
+    elif name not in LARGER_IS_LONGER and name != "learning_rate":
+        return True
+    return after > before
+
+
+def _excess(seen: Seen, run: Run, each: int) -> str:
+    """Return what is out of proportion at a step of a run with so many steps an epoch."""
     for name, value in (("loss", seen.loss), ("gradient", seen.gradient_norm)):
         if not math.isfinite(value):
             return f"the {name} is not finite"
     if not math.isfinite(seen.update_norm + seen.largest_weight):
         return "a weight is not finite"
+    before, usual = (_before(run, name, seen.step, each) for name in ("loss", "update_ratio"))
     parts = []
     if seen.update_ratio > LARGE_UPDATE:
         of = "of" if seen.update_ratio < 1 else "times"
-        parts.append(f"the update is {seen.update_ratio:.2g} {of} the weights")
+        parts.append(f"the update is {_number(seen.update_ratio)} {of} the weights")
+    elif seen.update_ratio > FAR_UPDATE * usual:
+        parts.append(f"the update is {_number(seen.update_ratio / usual)} times as long as in the last epoch")
     if seen.slope_ratio > 1:
-        parts.append(f"the slope turned (r = {seen.slope_ratio:.3g})")
+        parts.append(f"the slope turned (r = {_number(seen.slope_ratio)})")
     promise = -seen.slope_now / seen.loss if seen.loss > 0 else 0.0
     if promise > LARGE_PROMISE:
-        parts.append(f"the slope along the update promises a fall of {promise:.2g} times the loss")
+        parts.append(f"the slope along the update promises a fall of {_number(promise)} times the loss")
     if seen.loss > 2 * before:
         parts.append(f"the loss is {seen.loss:.3g} after {before:.3g} in the last epoch")
     if not parts:
@@ -140,15 +171,22 @@ def _excess(seen: Seen, before: float = math.nan) -> str:
     return _joined(parts)
 
 
-def _loss_before(run: Run, step: int, each: int) -> float:
-    """Return the loss of the last epoch that was complete before update `step`; the run may be further by now."""
-    position = run.epoch * each + run.state.batch - (run.step - (step - 1))
-    losses = run.history.loss[: max(position // each, 0)]
-    return float(losses[-1]) if len(losses) else math.nan
+def _number(value: float) -> str:
+    """Return two digits of a number, and all before the point: 0.046, 3.1, 182, 25,310."""
+    if value < 9.95:
+        return f"{value:.2g}"
+    return f"{value:,.0f}" if value < 1e6 else f"{value:.2g}"
+
+
+def _before(run: Run, name: str, step: float, each: int) -> float:
+    """Return what the history has of the last epoch complete before update `step`; the run may be further by now."""
+    position = run.epoch * each + run.state.batch - (run.step - (int(step) - 1))
+    values = getattr(run.history, name)[: max(position // each, 0)]
+    return float(values[-1]) if len(values) else math.nan
 
 
 def _explosive(seen: Seen, step: int, run: Run, each: int) -> str:
-    return f"{_excess(seen, _loss_before(run, step, each))}{since(run, step)}: {lower(run, step)}"
+    return f"{_excess(seen, run, each)}{since(run, step)}: {lower(run, step)}"
 
 
 def _plateau(seen: Seen, step: int, run: Run, each: int) -> str:
