@@ -1,12 +1,12 @@
 """How well the guard tells explosions from healthy training, beside the usual detectors.
 
-    python benchmarks/guard [--first 900] [--rounds 100] [--quick] [--trade-off trade_off.png] [--no-saved]
+    python benchmarks/guard [--first 900] [--rounds 100] [--quick] [--saved ours] [--trade-off trade_off.png]
 
 A corpus of labelled, seeded runs (corpus.py) is trained to the end with a guard that only watches; what came of each is
-read off its loss (labels.py); detectors read the same signals (detectors.py). With `rollback`, the runs that a jump or
-a ramp exploded are trained again (saved.py). Rounds 900 to 1999 took no part in tuning; from those before and after
-them the guard's patterns are learnt (learn.py). The same corpus gives the same figures on every machine. Ctrl-C prints
-what there is.
+read off its loss (labels.py); detectors read the same signals (detectors.py). The runs that a jump or a ramp exploded
+are trained again with `rollback`, by the alarms of each detector (saved.py). Rounds 900 to 1999 took no part in tuning;
+from those before and after them the guard's patterns are learnt (learn.py). The same corpus gives the same figures on
+every machine. Ctrl-C prints what there is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from corpus import Case, cases
+from detectors import DETECTORS, OURS
 from recording import is_caused, record
 from report import report, report_saved
 from saved import Saved, save
@@ -39,7 +41,12 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="2 rounds, to see that it works")
     parser.add_argument("--workers", type=int, default=2, help="processes (default: 2)")
-    parser.add_argument("--no-saved", action="store_true", help="leave rollbacks out")
+    parser.add_argument(
+        "--saved",
+        choices=("all", "ours", "none"),
+        default="all",
+        help="whose rollbacks are tried: of all detectors (default; slow), ours alone, none",
+    )
     parser.add_argument("--trade-off", type=Path, help="draw recall against false alarms to this PNG")
     given = parser.parse_args()
     rounds = 2 if given.quick else given.rounds
@@ -52,9 +59,10 @@ def main() -> None:
         trade_off(rounds, given.first, given.trade_off)
         return
     tally, saved = Tally(), []
+    rollbacks = {"all": tuple(DETECTORS), "ours": (OURS,), "none": ()}[given.saved]
     pool = ProcessPoolExecutor(given.workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     try:
-        jobs = pool.map(_judged, cases(rounds, given.first), repeat(not given.no_saved), chunksize=8)
+        jobs = pool.map(_judged, cases(rounds, given.first), repeat(rollbacks), chunksize=8)
         for done, (found, back) in enumerate(jobs, 1):
             tally.verdicts += found
             saved += back
@@ -73,10 +81,11 @@ def main() -> None:
     print(f"\n{time.perf_counter() - started:.0f} s.")
 
 
-def _judged(case: Case, saving: bool) -> tuple[list[Verdict], list[Saved]]:
-    """Return the verdicts on a case, and what rollback makes of it where it exploded."""
+def _judged(case: Case, rollbacks: Sequence[str]) -> tuple[list[Verdict], list[Saved]]:
+    """Return the verdicts on a case, and what rollback by each of some detectors makes of it where it exploded."""
     run = record(case)
-    return list(verdicts(case, run)), [save(case, run.label)] if saving and is_caused(case, run.label) else []
+    caused = is_caused(case, run.label)
+    return list(verdicts(case, run)), [save(case, run.label, name) for name in rollbacks if caused]
 
 
 if __name__ == "__main__":

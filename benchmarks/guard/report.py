@@ -29,23 +29,34 @@ def report(tally: Tally) -> None:
 
 
 def report_saved(saved: list[Saved]) -> None:
-    """Print how many runs rollback brought back to the loss they had before the change."""
+    """Print how many runs rollback brought back to the loss they had before the change, by whose alarms."""
     print("\n## Runs saved by rollback\n")
-    print("| | exploded | back at the loss before | stopped by the guard | rollbacks: mean |")
-    print("|---|---:|---:|---:|---:|")
-    for held_out in (False, True):
-        for family in ("jump", "ramp"):
-            runs = [one for one in saved if one.held_out == held_out and one.family == family]
-            if not runs:
-                continue
-            back = sum(one.is_back for one in runs)
-            print(
-                f"| {family}, {'held out' if held_out else 'tuned'} | {len(runs)} | {back} ({share(back / len(runs))}) "
-                f"| {sum(one.stopped for one in runs)} | {sum(one.rollbacks for one in runs) / len(runs):.1f} |"
-            )
-    lost = [f"{one.name} ({one.lowest:.3g}, had {one.level:.3g})" for one in saved if not one.is_back]
+    print("| alarms of | jump | ramp | back at the loss before | stopped | rollbacks: mean |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for held_out, what in ((False, "tuned"), (True, "held out")):
+        for name in dict.fromkeys(one.detector for one in saved):
+            runs = [one for one in saved if one.held_out == held_out and one.detector == name]
+            if runs:
+                back = sum(one.is_back for one in runs)
+                cells = [
+                    f"{name}, {what}",
+                    *(_back([one for one in runs if one.family == family]) for family in ("jump", "ramp")),
+                    f"{share(back / len(runs))}",
+                    f"{sum(one.stopped for one in runs)}",
+                    f"{sum(one.rollbacks for one in runs) / len(runs):.1f}",
+                ]
+                print("| " + " | ".join(cells) + " |")
+    lost = [
+        f"{one.name} ({one.lowest:.3g}, had {one.level:.3g})"
+        for one in saved
+        if one.detector == OURS and not one.is_back
+    ]
     if lost:
-        print(f"\nNot back: {', '.join(lost)}.")
+        print(f"\nNot back with ours: {', '.join(lost)}.")
+
+
+def _back(runs: list[Saved]) -> str:
+    return f"{sum(one.is_back for one in runs)} of {len(runs)}"
 
 
 def share(value: float) -> str:
