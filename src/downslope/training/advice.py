@@ -157,7 +157,7 @@ def _excess(seen: Seen, run: Run, each: int) -> str:
     if seen.update_ratio > LARGE_UPDATE:
         of = "of" if seen.update_ratio < 1 else "times"
         parts.append(f"the update is {_number(seen.update_ratio)} {of} the weights")
-    elif seen.update_ratio > FAR_UPDATE * usual:
+    elif seen.update_ratio > FAR_UPDATE * usual > 0:
         parts.append(f"the update is {_number(seen.update_ratio / usual)} times as long as in the last epoch")
     if seen.slope_ratio > 1:
         parts.append(f"the slope turned (r = {_number(seen.slope_ratio)})")
