@@ -58,7 +58,13 @@ def trade_off(rounds: int, first: int, file: Path) -> None:
             point = (threshold, PER * false / max(steps, 1), 100.0 * before / max(explosions, 1))
             curves[name].append(point)
             print(f"| {name} | {threshold:g} | {point[2]:.1f} % of {explosions} | {point[1]:.2f} |")
-    _draw(curves, file)
+    explosions, _, steps, _ = (int(number) for number in counts[OURS][1.0])
+    last = first + max(done // 38, 1) - 1
+    _draw(
+        curves,
+        file,
+        f"{explosions:,} explosions by a jump or a ramp, {steps:,} healthy steps: rounds {first} to {last}.",
+    )
 
 
 def _judged() -> Callable[[Recording, float], NDArray[np.int64]]:
@@ -93,17 +99,18 @@ def _count(counts: NDArray[np.int64], case: Any, run: Recording, steps: NDArray[
         counts[1] += bool(len(later) and what.tenfold is not None and later[0] < what.tenfold)
 
 
-def _draw(curves: dict[str, list[tuple[float, float, float]]], file: Path) -> None:
+def _draw(curves: dict[str, list[tuple[float, float, float]]], file: Path, corpus: str) -> None:
     style = styled("light")
     with drawing():
-        page = Page(7.2, 4.1, style)
+        page = Page(7.2, 4.3, style)
         page.text(0.6, 0.32, "Explosions alarmed in time, and false alarms", TITLE, weight="bold")
         page.text(
-            0.6, 0.54, "Each dot is one threshold, the ringed one the default. Jumps and ramps; up and left is better.",
+            0.6, 0.54, "Each dot is one threshold, the ringed one the default; up and left is better.",
             SMALL, colour=style.muted,
         )  # fmt: skip
+        page.text(0.6, 0.72, corpus, SMALL, colour=style.muted)
         axes = page.axes(
-            Box(0.6, 0.75, 4.3, 2.85), "false alarms per 100,000 healthy steps", "alarmed before the loss is tenfold, %"
+            Box(0.6, 0.95, 4.3, 2.85), "false alarms per 100,000 healthy steps", "alarmed before the loss is tenfold, %"
         )
         for i, (name, points) in enumerate(curves.items()):
             colour, marker = style.class_colour(i), style.class_marker(i)
@@ -111,7 +118,7 @@ def _draw(curves: dict[str, list[tuple[float, float, float]]], file: Path) -> No
             ys = [before for _, _, before in points]
             axes.plot(xs, ys, color=colour, linewidth=2.0 if name == OURS else 1.0, zorder=4 if name == OURS else 3)
             axes.plot(xs, ys, marker, color=colour, markersize=4.0, zorder=5 if name == OURS else 3)
-            _key(page, style, 1.0 + 0.3 * i, name, i)
+            _key(page, style, 1.2 + 0.3 * i, name, i)
             if name == OURS:
                 at = [threshold for threshold, _, _ in points].index(1.0)
                 axes.plot(xs[at], ys[at], "o", markersize=9, markerfacecolor="none", color=style.ink, zorder=6)

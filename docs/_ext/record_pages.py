@@ -284,7 +284,7 @@ def _write_api(folder: Path) -> None:
             if isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer:
                 continue  # it has a page of its own, in the chapter on optimizers
             if isinstance(value, type):
-                lines += [f".. autoclass:: {prefix}.{name}", "   :members:", ""]
+                lines += [f".. autoclass:: {prefix}.{name}", "   :members:", *_inherited(value), ""]
             elif callable(value):
                 lines += [f".. autofunction:: {prefix}.{name}", ""]
         if home == "downslope.rules":
@@ -299,6 +299,15 @@ def _write_api(folder: Path) -> None:
     ]
     index += [".. toctree::", "   :maxdepth: 2", "", *(f"   {page}" for page in sorted(pages)), ""]
     _write(folder / "index.rst", "\n".join(index))
+
+
+def _inherited(kind: type) -> list[str]:
+    """Return the option that shows what a class has from bases of this package that are no public names themselves."""
+    public = {getattr(ds, name) for names in ds.HOMES.values() for name in names}
+    others = [base for base in kind.__mro__[1:] if base in public or not base.__module__.startswith("downslope.")]
+    if len(others) == len(kind.__mro__) - 1:
+        return []
+    return [f"   :inherited-members: {', '.join(base.__name__ for base in others)}"]
 
 
 def _data_names() -> list[str]:

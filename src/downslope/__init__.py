@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from downslope.sweeps import parse_range as parse_range
     from downslope.sweeps import sweep as sweep
     from downslope.sweeps import values as values
+    from downslope.training import Entry as Entry
     from downslope.training import Guard as Guard
     from downslope.training import History as History
     from downslope.training import Log as Log
@@ -137,7 +138,7 @@ HOMES = {
         *("Comparison", "SweepResult", "compare", "linear", "log", "open_sweep", "parse_range", "sweep", "values"),
     ),
     "downslope.training.checkpoint": ("CheckpointWarning",),
-    "downslope.training": ("Guard", "History", "Log", "RateTest", "ReduceOnPlateau", "Run", "find_rate"),
+    "downslope.training": ("Entry", "Guard", "History", "Log", "RateTest", "ReduceOnPlateau", "Run", "find_rate"),
 }
 
 _HOME_OF = {name: home for home, names in HOMES.items() for name in names}

@@ -57,8 +57,10 @@ class Guard:
         running mean is shortened to that; the rest as for "warn".
     factor : float
         What the learning rate is divided by at a rollback, above 1. Rollbacks within 1,000 steps of one another are
-        about one thing: the second divides by factor², the third by factor³, and so on, so that a rate a thousand
-        times too large is mended by the fourth.
+        about one thing, and the third divides by factor³, and so on; the second, too, by factor², unless the rate is
+        above the one at which all went well before: then it returns to that at once, and none goes further below that
+        one than by `factor`. A schedule goes on with every rate divided; one that keeps rising into the same trouble is
+        held. Epochs that are undone leave the history.
     most : int
         How many rollbacks there may be, at least 1, counted from the user's last change on; then an alarm is a stop.
     clip : float
@@ -73,6 +75,18 @@ class Guard:
     ------
     InputError
         If a setting is not legal.
+
+    Notes
+    -----
+    With Δθ the last update, and g the gradient before and after it, r = 1 − (Δθ·g_after) / (Δθ·g_before): 0 where the
+    slope along the update did not change, 1 where it ended in the valley, above 2 where it went further up the other
+    side than it came down. Full-batch descent trains well with curvature just above 2/η, where r is near 2, so r alone
+    is no alarm.
+
+    References
+    ----------
+    Cohen, Kaur, Li, Kolter, Talwalkar, *Gradient descent on neural networks typically occurs at the edge of stability*,
+    arXiv:2103.00065 (2021).
 
     Examples
     --------

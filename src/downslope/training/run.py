@@ -150,6 +150,8 @@ class Run(Course):
 
         Raises
         ------
+        KeyboardInterrupt
+            After Ctrl-C, as told above.
         ExplosionError
             If the guard's policy, or the last of its rollbacks, is to stop; the run stands at its last good state.
         NonFiniteError
@@ -269,6 +271,16 @@ class Run(Course):
             the present one as it is now.
         epoch : int, in place of step
             The epochs complete.
+
+        Returns
+        -------
+        Run
+            With the settings, the guard and the log of this one up to there, and this one as its `parent`.
+
+        Raises
+        ------
+        InputError
+            If this run was never there.
         """
         if (step is None) == (epoch is None):
             raise InputError(f"at must be given a step or an epoch. Received: step={step!r}, epoch={epoch!r}")
@@ -292,6 +304,16 @@ class Run(Course):
             The step; left out, the present one.
         changes
             What `change` takes, such as `learning_rate=0.1`.
+
+        Returns
+        -------
+        Run
+            As `at` returns it, changed. It is not saved anywhere until it is told to be.
+
+        Raises
+        ------
+        InputError
+            As `at` and `change` raise it; this run is untouched.
 
         Examples
         --------
@@ -353,7 +375,23 @@ class Run(Course):
         self._requests.ask(lambda: save(self, directory))
 
     def autosave(self, directory: str | os.PathLike[str] | None, seconds: float = 60.0) -> None:
-        """Save while it trains, every so many seconds and when training ends, however; None ends it."""
+        """Save while it trains, and when training ends, however.
+
+        A save that fails while it trains is a `CheckpointWarning`, and is tried again; training goes on.
+
+        Parameters
+        ----------
+        directory : str or path, or None
+            A new one, or the one this run was saved in; None ends autosaving.
+        seconds : float
+            Between two saves, at least 0; more where saves would take above a twentieth of the time.
+
+        Raises
+        ------
+        InputError
+            If an argument is not legal or something in the run cannot be saved, as for `save`; from `train`, where the
+            save at its end fails.
+        """
         from downslope.training.saving import Autosave, check
 
         if directory is not None:
@@ -372,7 +410,12 @@ class Run(Course):
     ) -> Run:
         """Return the run that `save` wrote, to be trained on with the bits it would have had without a break.
 
-        A broken checkpoint is skipped for the one before it, with a warning that says why.
+        A broken checkpoint is skipped for the one before it, with a `CheckpointWarning` that says why. Another one says
+        where the bits may differ from here on: by another version of Downslope, by another NumPy, BLAS or processor
+        where those decide them, or by code of one's own that cannot be compared.
+
+        Only the first state and the one it was saved with are read: the first look `at` a step between makes the steps
+        before it again.
 
         Parameters
         ----------
