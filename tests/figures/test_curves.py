@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-import downslope as ds
 from downslope.figures import training_picture
 from downslope.figures.curves import thinned
 
@@ -95,39 +94,3 @@ def test_one_epoch_is_a_dot_and_none_is_empty(run_of):
     for axes in curves(run_of("one epoch")):
         assert any(line.get_marker() == "o" for line in axes.lines)
         assert axes.get_xlim()[0] < 0 < axes.get_xlim()[1]
-
-
-def marks(axes):
-    """Where lines of changes stand, and the points of their marks."""
-    lines, points = axes.collections[:-1:2], axes.collections[1::2]
-    return [[segment[0][0] for segment in line.get_segments()] for line in lines], [
-        len(one.get_offsets()) for one in points
-    ]
-
-
-def test_changes_are_marked_by_whom_they_were_made(texts):
-    run = ds.Run(
-        ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(0.1), guard=ds.Guard(plateau=ds.ReduceOnPlateau(patience=5))
-    )
-    run.train(9)
-    run.change(learning_rate=0.2, momentum=0.9)
-    run.train(2)
-    run.change(learning_rate=1e-9, momentum=0.0)
-    run.train(8)
-    figure = training_picture(run)
-    for axes in [axes for axes in figure.axes if axes.axison][-3:]:
-        assert marks(axes) == ([[9, 11], [18]], [2, 1])
-    assert any("▴ changed 2 times · × changed by the guard once" in text.get_text() for text in texts(figure))
-    plain = training_picture(ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(0.1)))
-    assert not any("changed" in text.get_text() for text in texts(plain))
-
-
-def test_marks_are_explained_where_the_optimizer_is_too_long_for_its_line(texts):
-    rate = ds.schedules.Chain([*[ds.Constant(0.1).for_steps(2)] * 9, ds.Constant(0.1)])
-    run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(rate))
-    run.train(3)
-    run.change(momentum=0.9)
-    [told] = [text for text in texts(training_picture(run)) if text.get_text().startswith("SGD(")]
-    assert told.get_text().endswith("… · cross-entropy loss · seed=0 · ▴ changed once")
-    extent = told.get_window_extent()  # drawn to whole pixels
-    assert extent.x1 <= 7.74 * told.figure.dpi + 1

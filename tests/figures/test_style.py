@@ -45,6 +45,14 @@ def test_shortened_texts_fit(text, inches):
         assert short.endswith("…")
 
 
+def test_texts_are_cut_between_words_where_one_has_room():
+    text = "learning_rate=0.5, momentum=0.9 and more"
+    assert shortened(text, text_width("learning_rate=0.5, momentum=0.9 …", 7.0), 7.0, words=True).endswith("=0.9 …")
+    assert shortened(text, text_width("learning_rate=0.5, momen…", 7.0), 7.0, words=True) == "learning_rate=0.5 …"
+    assert shortened(text, 0.4, 7.0, words=True) == shortened(text, 0.4, 7.0)
+    assert shortened("a b", 1.0, 7.0, words=True) == "a b"
+
+
 def test_characters_the_font_lacks_become_squares():
     assert printable("é 漢\tß") == "é □ ß"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from downslope.figures.marks import ROWS, draw_marks, draw_undone, marks_of
 from downslope.figures.page import Box, Page, tick_texts
 from downslope.figures.panel import Detail, Panel
 from downslope.figures.scales import limits_of, linear_axis, log_axis, spans_more_than, steps_between, straighter_as_log
@@ -48,15 +49,17 @@ def thinned(values: NDArray[Any], most: int = MOST_POINTS) -> NDArray[np.int64]:
 def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: float, detail: Detail = DETAIL) -> Panel:
     """Draw the three curves into their boxes, with headings at a common baseline.
 
-    At another moment they are as long as its epochs; their axes stay those of the whole history. Where settings were
-    changed stands a broken line, with a triangle on it if by the user and a cross if by the guard.
+    At another moment they are as long as its epochs; their axes stay those of the whole history. What was done to the
+    run, and undone, is marked.
     """
-    history, score = run.history, run.history.score_name
+    history, score, marks = run.history, run.history.score_name, marks_of(run)
+    undone = np.array([rate for one in marks.undone for rate in (one.rate, one.after) if rate is not None])
+    lowered = [_lowered(box, ROWS[marks.rows - 1] if marks.rows else 0.0) for box in boxes]
     validated = run.problem.validation is not None
     names = [("training", page.style.ink), ("validation", page.style.validation)] if validated else []
     grown: list[_Grown] = []
     for box, heading, name in zip(
-        boxes, ("Loss", SCORES[score], "Learning rate"), ("loss", score, "learning_rate"), strict=True
+        lowered, ("Loss", SCORES[score], "Learning rate"), ("loss", score, "learning_rate"), strict=True
     ):
         measured = name != "learning_rate"
         page.heading(box.left, baseline, heading, names if name == "loss" else [])
@@ -68,9 +71,11 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
             _nothing_yet(page, axes)
             continue
         values = np.concatenate([line for line, _ in lines])
-        note = _vertical_axis(axes, name, values)
+        note = _vertical_axis(axes, name, values) if measured else _rate_axis(axes, values, undone)
         _epoch_axis(axes, len(history))
-        _mark_changes(page, axes, run)
+        draw_marks(page, axes, box, marks)
+        if not measured:
+            draw_undone(page, axes, box, marks)
         low, high = axes.get_ylim()
         for line, colour in reversed(lines):
             places = thinned(line, detail.points)
@@ -93,21 +98,6 @@ def draw_curves(page: Page, run: Run, boxes: tuple[Box, Box, Box], baseline: flo
             each.show(moment.epoch)
 
     return Panel([artist for each in grown for artist in (each.line, each.end)], show)
-
-
-def _mark_changes(page: Page, axes: Axes, run: Run) -> None:
-    """Draw a line where the run was changed; the mark on it tells by whom."""
-    acting = run.log.acting()
-    users = [entry.epoch for entry in acting if entry.by == "user"]
-    guards = [entry.epoch for entry in acting if entry.by != "user"]
-    colours = {"^": page.style.muted, "x": page.style.positive}
-    axis = axes.get_xaxis_transform()
-    for epochs, marker in ((users, "^"), (guards, "x")):
-        colour = colours[marker]
-        axes.vlines(epochs, 0, 1, color=colour, linewidth=0.7, linestyle=(0, (2, 2)), transform=axis, zorder=1)
-        axes.scatter(
-            epochs, [1.0] * len(epochs), s=9, c=colour, marker=marker, linewidths=0.9, transform=axis, clip_on=False
-        )
 
 
 class _Grown(NamedTuple):
@@ -164,18 +154,39 @@ def _vertical_axis(axes: Axes, name: str, values: NDArray[Any]) -> str:
         high = 1.0 if not len(finite) or finite.max() > LOWEST_R2 else 0.0
         linear_axis(axes.yaxis, min(low, 0.0), high + 0.03)
         return f"cut at {number(LOWEST_R2)}" if (finite < LOWEST_R2).any() else ""
-    elif spans_more_than(values, 2.0 if name == "loss" else 1.0) and (name == "loss" or straighter_as_log(finite)):
+    elif spans_more_than(values, 2.0):
         log_axis(axes, values)
         return "log scale"
-    elif name == "learning_rate":
-        highest = float(finite.max())
-        linear_axis(axes.yaxis, 0.0, 1.15 * highest)
-        if finite.min() == highest:
-            tick_texts(axes.yaxis, [0.0, highest], ["0", number(highest, 3)])
     else:
         low, high = limits_of(values)
         linear_axis(axes.yaxis, 0.0 if finite.min(initial=0.0) >= 0 and low < 0.4 * high else low, high)
     return ""
+
+
+def _rate_axis(axes: Axes, rates: NDArray[Any], undone: NDArray[Any]) -> str:
+    """Set scale, limits and ticks for the rates of the history and those undone, which may be decades away."""
+    every = np.concatenate([rates, undone])
+    lowest, highest, top = float(rates.min()), float(rates.max()), float(every.max())
+    if top > 10 * highest > 0 or (spans_more_than(rates, 1.0) and straighter_as_log(rates)):
+        positive = every[every > 0]
+        span = top / float(positive.min())
+        # A cross stands below the marks at the upper edge.
+        log_axis(axes, np.append(positive, top * span**0.1) if len(undone) else every)
+        if lowest == highest:
+            apart = span**0.2
+            decades = [tick for tick in axes.get_yticks() if apart * highest < tick < top / apart]
+            ticks = [highest, *decades, top]
+            tick_texts(axes.yaxis, ticks, [number(tick, 3) for tick in ticks])
+        return "log scale"
+    linear_axis(axes.yaxis, 0.0, 1.15 * top)
+    if lowest == top:
+        tick_texts(axes.yaxis, [0.0, top], ["0", number(top, 3)])
+    return ""
+
+
+def _lowered(box: Box, room: float) -> Box:
+    """Return a box with room above it, which a second row of marks takes."""
+    return box._replace(top=box.top + room, height=box.height - room)
 
 
 def _join(*notes: str) -> str:

@@ -88,14 +88,18 @@ def draw_training(page: Page, run: Run, title: str | None, detail: Detail | None
     `many` draws the first panel where there are more than two inputs, in place of the usual one.
     """
     from downslope.figures.curves import draw_curves
+    from downslope.figures.marks import draw_legend, marks_of
     from downslope.figures.parameters import draw_parameters
 
     detail, width = detail or Detail(), RIGHT - LEFT
     page.text(
         LEFT, 0.36, shortened(title or f"{run.data.name}, {run.network!r}", width / 1.15, TITLE), TITLE, weight="bold"
     )
-    results = page.text(LEFT, 0.58, _results(run), TEXT)
-    page.text(LEFT, 0.75, _settings(run, width), SMALL, colour=page.style.muted)
+    marks = marks_of(run)
+    below, last = (0.54, 0.68) if marks.epochs else (0.58, 0.75)
+    results = page.text(LEFT, below, _results(run), TEXT)
+    page.text(LEFT, last, _settings(run, width), SMALL, colour=page.style.muted)
+    draw_legend(page, LEFT, last + 0.13, marks)
     data = _drawer(run, many)(page, run, DATA, HEADINGS, detail)
     parameters = draw_parameters(page, run, PARAMETERS, (HEADINGS, HEADINGS + 1.90), COLUMN_GAP, detail)
     # The curves stand under what is above them: the first under the data, the others under two layers' blocks.
@@ -150,16 +154,13 @@ def _results(run: Run) -> str:
 def _settings(run: Run, width: float) -> str:
     """Return the optimizer as code, leaving out settings at their defaults, and what else is needed to repeat it.
 
-    Where that is wider than `width` inches the code is cut: the words after it explain the marks in the curves.
+    Where that is wider than `width` inches the code is cut, between two words.
     """
     told = [f"{run.loss.name} loss"]
     if run.problem.steps_per_epoch > 1:
         told.append(f"batches of {run.problem.batch_size:,}")
     told.append(f"seed={run.seed!r}")
-    changes = [entry.by == "user" for entry in run.log.acting()]
-    marks = [(changes.count(True), "▴ changed"), (changes.count(False), "× changed by the guard")]
-    told += [f"{mark} {'once' if count == 1 else f'{count:,} times'}" for count, mark in marks if count]
     rest = "".join(f" · {part}" for part in told)
     room = max(width - text_width(rest, SMALL) - 0.02, width / 3)
-    code = shortened(code_text(run.optimizer), room, SMALL)
+    code = shortened(code_text(run.optimizer, caption=True), room, SMALL, words=True)
     return shortened(code + rest, width, SMALL)

@@ -202,11 +202,20 @@ def text_width(text: str, size: float) -> float:
     return float(width) / 72.0
 
 
-def shortened(text: str, inches: float, size: float) -> str:
-    """Return text on one line, printable and at most so wide, with an ellipsis where it was cut."""
+def shortened(text: str, inches: float, size: float, *, words: bool = False) -> str:
+    """Return text on one line, printable and at most so wide, with an ellipsis where it was cut.
+
+    With `words` it is cut between two words, where a first one has room.
+    """
     text = printable(text)
     if text_width(text, size) <= inches:
         return text
+    kept = text.split(" ") if words else []
+    while len(kept) > 1:
+        kept.pop()
+        cut = f"{' '.join(kept).rstrip(',')} …"
+        if text_width(cut, size) <= inches:
+            return cut
     short, longer = 0, len(text)  # the longest prefix that fits lies in [short, longer)
     while longer - short > 1:
         middle = (short + longer) // 2
