@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import downslope as ds
+from downslope.cli.wreck import wrecked_by
+from downslope.training.log import Entry
 from downslope.training.saving import Autosave
 
 TRAIN = "train spiral --layers 8 --optimizer sgd --learning-rate 0.5"
@@ -32,7 +34,7 @@ def test_what_is_set_holds_from_there_and_is_in_the_log(command, tmp_path):
     command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
     steered = command("resume --epochs 11 --every 10 --set learning_rate=0.25 --set batch-size=100", tmp_path / "a")
     assert steered.status == 0, steered.err
-    assert "step 20: learning_rate=0.25 (was 0.5), batch_size=100 (was 300)" in steered.err
+    assert "step 20: change by user: learning_rate=0.25 (was 0.5), batch_size=100 (was 300)" in steered.err
     assert steered.lines[1].endswith("lr: 0.25")
     shown = command("resume --epochs 0 --json", tmp_path / "a")
     event, final = map(json.loads, shown.lines)
@@ -200,3 +202,59 @@ def test_after_an_explosion_the_hint_is_a_lower_rate_and_it_works(command, tmp_p
     assert burst.status == 1
     [hint] = re.findall(r"To go on with a lower rate: downslope (resume .* --set learning_rate=\S+)", burst.err)
     assert command(f"{hint} --epochs 5").status == 0
+
+
+def test_a_run_wrecked_after_an_alarm_is_told_how_to_go_back_and_that_works(command, tmp_path):
+    """Under "warn" nothing is undone: to go on with a wrecked run is no help."""
+    fine = command("train spiral --optimizer sgd --learning-rate 0.5 --epochs 400 --save", tmp_path / "a")
+    assert "To go on: downslope resume" in fine.err
+    wrecked = command("resume --epochs 60 --set learning_rate=60", tmp_path / "a")
+    assert wrecked.status == 0
+    assert re.search(r"^step 40\d: alarm: ", wrecked.err, re.MULTILINE)
+    assert "To go on" not in wrecked.err
+    pattern = r"its loss is \S+, and was 1\.0\d before the alarm at step 40\d\. To go back .*: downslope (branch .*)"
+    [hint] = re.findall(pattern, wrecked.err)
+    assert hint.split()[-4:] == ["--at", "400", "--set", "learning_rate=0.5"]
+    again = command(f"{hint} --epochs 20")
+    assert again.status == 0
+    assert ds.Run.load(tmp_path / "a-2").evaluate()["loss"] < 1.03
+    later = command("resume --epochs 20", tmp_path / "a")  # no alarm in this command
+    assert "To go on: downslope resume" in later.err
+
+
+def test_an_alarm_from_which_the_loss_recovered_is_no_wreck():
+    run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(0.5), batch_size=20)  # three steps an epoch
+    run.train(40)
+    early, late = (Entry(3 * epoch, epoch, "alarm", "guard", "", good=3 * epoch - 5) for epoch in (2, 40))
+    watch = Entry(9, 3, "watch", "guard", "")
+    assert wrecked_by(run, [early, watch]) is None
+    run.change(learning_rate=500.0)
+    with pytest.warns(ds.GuardWarning):
+        run.train(5)
+    wreck = wrecked_by(run, [early, late, watch])
+    assert (wreck.good, wreck.before, wreck.loss) == (115, run.history.loss[38], run.evaluate()["loss"])
+
+
+def test_another_guard_on_a_saved_run(command, tmp_path):
+    command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
+    put = command("resume --guard rollback", tmp_path / "a")
+    assert (put.status, put.lines) == (0, [])
+    assert "step 20: guard by user: rollback (was warn)" in put.err
+    assert ds.Run.load(tmp_path / "a").guard == ds.Guard("rollback")
+    assert command("resume --guard off --epochs 3", tmp_path / "a").status == 0
+    off = ds.Run.load(tmp_path / "a")
+    assert (off.guard, off.epoch) == (None, 23)
+    refused = command("resume --guard clip", tmp_path / "a")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "guard must shorten no gradients, as in the steps that were made" in refused.err
+    made = command("branch --at 0 --guard clip --epochs 2", tmp_path / "a")
+    assert made.status == 0, made.err
+    assert ds.Run.load(tmp_path / "a-2").guard == ds.Guard("clip")
+    assert ds.Run.load(tmp_path / "a").guard is None
+
+
+def test_another_policy_leaves_the_rest_of_the_guard(command, tmp_path):
+    run = ds.Run(ds.MLP([2, 4, 3]), ds.data.spiral(10), ds.SGD(0.5), guard=ds.Guard("stop", factor=4))
+    run.save(tmp_path / "a")
+    assert command("resume --guard rollback --epochs 1", tmp_path / "a").status == 0
+    assert ds.Run.load(tmp_path / "a").guard == ds.Guard("rollback", factor=4)

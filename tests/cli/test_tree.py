@@ -1,10 +1,13 @@
 """`downslope tree`, as a person types it."""
 
 import json
+import re
 import shutil
 
 import pytest
 
+import downslope as ds
+from downslope.training import saved_document
 from downslope.training.tree import Forest, Node
 
 TRAIN = "train spiral --layers 8 --optimizer sgd --learning-rate 0.5"
@@ -28,9 +31,9 @@ def test_which_came_from_which_with_what_changed_and_which_is_best(command, runs
     assert first.startswith("a ")
     assert "SGD(lr=0.5" in first
     assert second.startswith("└─ slow")
-    assert second.endswith("from 30: lr=0.001")
+    assert second.endswith("from step 30: lr=0.001")
     assert third.startswith("   └─ fast")
-    assert third.endswith("from 40: momentum=0.9")
+    assert third.endswith("from step 40: momentum=0.9")
     assert printed.out.count(" * ") == 1
     rows = [json.loads(line) for line in command("tree runs --json").lines]
     assert [row["name"] for row in rows] == ["a", "slow", "fast"]
@@ -65,17 +68,17 @@ def test_a_long_descent_leaves_room_for_what_was_measured(command, tmp_path, mon
             command(f"branch runs/r{i - 1} --at {i} --set learning_rate=0.{i} --save runs/r{i} --epochs 2").status == 0
         )
     monkeypatch.setenv("COLUMNS", "60")
-    *_, last, best = [line for line in command("tree runs").lines if line]
-    assert max(map(len, (last, best))) <= 60
-    assert last.startswith("…")
-    assert "└─ r11 " in last
-    assert "from 11: " in last
+    printed = command("tree runs").lines
+    assert max(map(len, printed)) <= 60
+    row = next(place for place, line in enumerate(printed) if "└─ r11 " in line)
+    assert printed[row].startswith("…")
+    assert "from step 11: lr=0.11" in " ".join(printed[row : row + 2])
 
 
 def test_a_chain_of_branches_longer_than_the_stack(command, monkeypatch):
     nodes = []
     for i in range(2_000):
-        header = {"id": f"{i}", "epoch": i, "step": i, "numbers": {"loss": 1.0}, "optimizer": "SGD()"}
+        header = {"id": f"{i}", "epoch": i, "step": i, "numbers": {}, "measured": {"training": {"loss": 1.0}}}
         nodes.append(Node(f"r{i}", None, header, None))
         if i:
             nodes[i - 1].children.append(nodes[i])
@@ -84,3 +87,86 @@ def test_a_chain_of_branches_longer_than_the_stack(command, monkeypatch):
     printed = command("tree runs")
     assert printed.status == 0, printed.err
     assert [line.split("r")[1].split()[0] for line in printed.lines[1:]] == [str(i) for i in range(2_000)]
+
+
+def test_each_run_says_what_it_is_measured_on_and_the_star_compares_like_with_like(command, runs, tmp_path):
+    held = f"{TRAIN} --validation 0.2 --epochs 60"
+    assert command(f"{held} --save runs/held").status == 0
+    assert command("branch runs/held --at 0 --epochs 1 --save runs/short").status == 0
+    other = held.replace("60", "1000")  # ends lower, but other rows are held out: nothing to compare with
+    assert command(f"{other} --seed 2 --save runs/other").status == 0
+    printed = command("tree runs").lines
+    assert printed[0].split() == ["epoch", "loss", "acc", "on"]
+    parts = {}
+    for line in printed[1:]:
+        words = line.replace(" *", "*").split()
+        for part in {"val", "train"} & set(words):
+            parts[next(word for word in words if word.isalpha() or word.endswith("*"))] = part
+    assert parts == {"a*": "train", "slow": "train", "fast": "train", "held*": "val", "other": "val", "short": "val"}
+    assert "* the lowest loss among runs that are measured on the same rows" in printed
+    assert "validation" not in "".join(printed)
+
+
+def test_the_loss_is_the_one_that_the_command_ended_with(command, runs):
+    ended = command("resume runs/fast --epochs 5 --set learning_rate=0.5").err
+    [row] = [line for line in command("tree runs").lines if "fast" in line]
+    loss, accuracy = (word for word in row.split() if word[0] in "01" and "." in word)
+    assert f"accuracy {accuracy}" in ended
+    measured = ds.Run.load(runs / "fast").evaluate()
+    assert (loss, accuracy) == (f"{measured['loss']:.3f}", f"{measured['accuracy']:.3f}")
+    assert loss != f"{ds.Run.load(runs / 'fast').history.loss[-1]:.3f}"
+
+
+def test_a_run_is_told_by_what_it_began_with_and_a_rollback_by_its_rates(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    line = "train spiral --optimizer sgd --learning-rate 50 --epochs 50 --guard rollback --save runs/a"
+    assert command(line).status == 0
+    assert command("resume runs/a --epochs 5 --set learning_rate=0.2").status == 0
+    row = command("tree runs").lines[1]
+    assert "SGD(lr=50); step 0: rollback, lr 50→25; " in row
+    assert row.endswith("step 50: lr=0.2")
+    schedule = "linear-warmup:steps=20 then cosine:steps=400"
+    line = f"{TRAIN} --epochs 30 --save runs/b".replace("--learning-rate 0.5", "--learning-rate 0.25")
+    assert command(*line.split(), "--schedule", schedule).status == 0
+    assert command("resume runs/b --epochs 9 --schedule", "constant for 4 then inverse-time:decay=0.5").status == 0
+    assert command("branch runs/b --guard stop --epochs 1 --save runs/c").status == 0
+    _, first, second = command("tree runs").lines[1:4]
+    began = "SGD(lr=linear-warmup:base=0.25,steps=20 then cosine:base=0.25,steps=400)"
+    assert began in first
+    changed = re.search(r"step 30: lr=constant:base=(\S+) for 4 then inverse-time:base=(\S+),decay=0.5$", first)
+    assert changed
+    assert second.endswith("from step 39: guard=stop")
+
+
+@pytest.mark.parametrize("columns", [40, 50, 60, 80, 100])
+def test_nothing_is_cut_where_a_terminal_is_narrow(command, runs, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", "400")
+    whole = command("tree runs").lines[1:4]
+    monkeypatch.setenv("COLUMNS", str(columns))
+    printed = command("tree runs").lines
+    assert max(map(len, printed)) <= columns
+    words = " ".join(" ".join(printed).replace("│", " ").split())
+    for line in whole:
+        told = re.search(r"(SGD|from).*", line)[0]
+        assert " ".join(told.split()) in words
+
+
+def test_checkpoints_of_an_older_version_are_read_and_not_compared(command, runs, monkeypatch):
+    header = saved_document._header
+
+    def older(run, created):
+        return {key: value for key, value in header(run, created).items() if key not in ("measured", "first_optimizer")}
+
+    monkeypatch.setattr(saved_document, "_header", older)
+    assert command("resume runs/slow --epochs 40").status == 0
+    assert command("resume runs/a --epochs 1 --set learning_rate=0.25").status == 0
+    printed = command("tree runs").lines
+    last = ds.Run.load(runs / "a").history.loss[-1]
+    row = next(place for place, line in enumerate(printed) if line.startswith("a "))
+    assert f"{last:.3f}" in printed[row]
+    assert "SGD(lr=0.5); step 60: lr=0.25" in " ".join(printed[row : row + 2])
+    note = printed.index("", row)
+    assert " ".join(printed[note:]).startswith(" Saved by an older version, ")
+    assert " ".join(printed[note:]).endswith(" not compared: a, slow")
+    assert "*" not in "".join(printed)

@@ -78,7 +78,17 @@ def test_what_a_state_tells(problem):
     assert clipped_steps(state(problem)) == 0
     memory = memory_of(problem, state(problem, step=3))
     memory[len(judge.MEMORY) + OWN.index("clipped_steps")] = 4.0
-    assert (good_step(state(problem, guard=memory)), clipped_steps(state(problem, guard=memory))) == (3, 4)
+    there = state(problem, step=3, guard=memory)
+    assert (good_step(there), clipped_steps(there)) == (3, 4)
+
+
+def test_after_steps_that_nobody_watched_the_state_there_is_the_good_one(problem):
+    memory = memory_of(problem, state(problem, step=3))
+    memory[judge.MEMORY.index("candidate")] = 2.0
+    before = state(problem, step=9, guard=memory)
+    assert good_step(before) is None
+    remembered = dict(zip(judge.MEMORY, memory_of(problem, before), strict=False))
+    assert (remembered["good"], remembered["candidate"]) == (9.0, -1.0)
 
 
 def test_an_alert_has_plain_numbers():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import downslope as ds
-from downslope.engines.guard import UNITS
+from downslope.engines.guard import OWN, UNITS
 from downslope.engines.judge import ALARM, LIMITS, MEMORY
 from downslope.engines.problem import Alert
 from downslope.training.guard import POLICIES, Guard, ReduceOnPlateau, after, divisor, guard_from, last_good
@@ -321,8 +321,8 @@ def test_what_a_rate_is_divided_by(factor, rate, healthy, row, expected):
 
 def test_a_number_that_is_not_finite_leads_back_before_the_damage_too():
     memory = np.zeros(UNITS)
-    memory[MEMORY.index("good")] = 40
-    run = SimpleNamespace(step=50, state=SimpleNamespace(guard=memory))
+    memory[MEMORY.index("good")], memory[len(MEMORY) + OWN.index("step")] = 40, 50
+    run = SimpleNamespace(step=50, state=SimpleNamespace(guard=memory, step=50))
     assert last_good(run, ds.NonFiniteError("", 51)) == 40
     run.state.guard = None
     assert last_good(run, ds.NonFiniteError("", 51)) == 50

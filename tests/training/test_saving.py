@@ -48,7 +48,9 @@ def test_the_header_says_what_a_run_is_without_its_arrays(run, saved, monkeypatc
     }  # fmt: skip
     assert told["numbers"] == run.history.row(-1)
     assert told["data"] == {"name": "spiral", "rows": 60, "digest": DATA.digest}
-    assert told["optimizer"] == repr(run.optimizer)
+    assert (told["optimizer"], told["first_optimizer"]) == (repr(run.optimizer), repr(run.first_optimizer))
+    now = run.evaluate()
+    assert told["measured"] == {"training": {"loss": now["loss"], "accuracy": now["accuracy"]}}
     assert told["loss"] == "CrossEntropy()"
     assert told["created"] <= told["saved"]
     branch = run.branch(at=1, learning_rate=0.2)
@@ -309,6 +311,7 @@ def test_a_perceptron_is_one_again_and_any_other_network_stays_what_it_is(tmp_pa
 
 
 def test_a_guard_that_was_put_in_place_later_is_saved(run, saved):
-    run.guard = Guard("clip")
+    run.guard = Guard("rollback", factor=4)
     run.save(saved)
-    assert ds.Run.load(saved).guard == Guard("clip")
+    assert ds.Run.load(saved).guard == Guard("rollback", factor=4)
+    assert ds.Run.load(saved).log[-1] == run.log[-1]

@@ -8,6 +8,7 @@ import pytest
 import downslope as ds
 from downslope.rules import RULES
 from downslope.schedules import Scaled, Shifted
+from downslope.training.log import Entry
 
 SPIRAL = ds.data.spiral(20)
 
@@ -346,12 +347,29 @@ def test_a_log_reads_well_and_comes_back_from_json():
     run.train(3)
     run.change(learning_rate=0.1)
     run.change(schedule=ds.Step(0.1, every=5), batch_size=7)
-    assert str(run.log).splitlines()[0] == "step 3: change: learning_rate=0.1 (was 0.5)"
+    assert str(run.log).splitlines()[0] == "step 3: change by user: learning_rate=0.1 (was 0.5)"
     again = [type(entry).from_description(entry.describe()) for entry in run.log]
     assert again == list(run.log)
     assert run.log.frame().shape == (2, 6)
     assert repr(run.log) == "<Log: 2 entries>"
     assert str(a_run().log) == "nothing was changed"
+
+
+def test_every_kind_of_entry_is_told_in_one_form():
+    lines = [
+        (Entry(400, 400, "change", "user", "momentum=0.9"), "step 400: change by user: momentum=0.9"),
+        (
+            Entry(390, 390, "rollback", "guard", "step 1402: the loss is 9: back to step 390", back_from=1402),
+            "step 1402: rollback: the loss is 9: back to step 390",
+        ),
+        (
+            Entry(60, 12, "reduce", "guard", "epoch 12: the loss is 2: learning_rate lowered"),
+            "step 60: reduce: the loss is 2: learning_rate lowered",
+        ),
+        (Entry(7, 7, "watch", "guard", "step 7: the slope turned"), "step 7: watch: the slope turned"),
+    ]
+    for entry, line in lines:
+        assert entry.line == line
 
 
 def test_scales_are_kept_by_a_rule():

@@ -9,6 +9,7 @@ import click
 from downslope import checks
 from downslope.cli.changes import change_options, changes_from, loaded, rule_texts
 from downslope.cli.directories import SAVE, autosave_option, autosave_seconds, begun, beside, new_directory, saved_run
+from downslope.cli.guarding import guarded
 from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.problem import TRAINING
 from downslope.cli.running import Output, Saved, go_on, output_options
@@ -40,6 +41,7 @@ def command(
 
     RUN is a directory that `downslope train --save` or `Run.save` wrote. It stays as it is, and may be in training
     meanwhile: the branch is a run of its own that shares its past. `downslope tree` shows which came from which.
+    Epochs that are made again after a rollback are printed again.
 
     \b
     downslope branch runs/wine --at 200 --set learning_rate=0.01 --save runs/wine-slow
@@ -55,7 +57,7 @@ def command(
     place = beside(path) if save is None else new_directory(save)
     origin = loaded(path, options)
     run = _branched(origin, at, at_epoch)
-    entries = run._set_out(changes_from(run, options))
+    entries = [*run._set_out(changes_from(run, options)), *guarded(run, options["guard"])]
     left = max(origin.epoch - run.epoch, 0) if epochs is None else epochs
     with begun(run, place, left):
         go_on(run, left, output, Saved(place, seconds, rule_texts(options)), told=entries)

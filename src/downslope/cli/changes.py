@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from downslope import checks
+from downslope.cli.guarding import guard_option
 from downslope.cli.options import (
     Number,
     optimizer_from,
@@ -52,6 +53,7 @@ _OPTIONS = (
     ),
     rule_options,
     option(TRAINING, "--batch-size", type=Number(), metavar="N", help="Rows an update, from the next epoch on."),
+    guard_option("What follows from here on where the loss explodes. Default: as it was."),
 )
 
 
@@ -64,7 +66,7 @@ def change_options(function: Any) -> Any:
 
 def asks_for_changes(options: dict[str, Any]) -> bool:
     """Whether any of the options of `change_options` changes a run."""
-    asked = (options[name] for name in ("schedule", "decay", "optimizer", "batch_size"))
+    asked = (options[name] for name in ("schedule", "decay", "optimizer", "batch_size", "guard"))
     return bool(options["extra"]) or any(value is not None for value in (*asked, *settings_of(options).values()))
 
 

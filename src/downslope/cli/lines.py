@@ -85,11 +85,8 @@ class Lines:
 
 
 def event_line(entry: Entry) -> str:
-    """Return one line for one entry of a run's log: `step 412: …`, and after a way back where it goes on."""
-    line = entry.told if entry.told.startswith("step ") else f"step {entry.step}: {entry.told}"
-    if entry.kind == "rollback":
-        return f"{line}; goes on from epoch {entry.epoch}"
-    return line
+    """Return one line for one entry of a run's log, as the log prints it, and after a way back where it goes on."""
+    return f"{entry.line}; goes on from epoch {entry.epoch}" if entry.kind == "rollback" else entry.line
 
 
 def loss_text(value: float) -> str:

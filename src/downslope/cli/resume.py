@@ -9,6 +9,7 @@ import click
 from downslope import checks
 from downslope.cli.changes import asks_for_changes, change_options, changes_from, loaded, rule_texts
 from downslope.cli.directories import autosave_option, autosave_seconds, held, plan, planned, saved_run
+from downslope.cli.guarding import guarded
 from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.output import counted, tell
 from downslope.cli.problem import TRAINING
@@ -36,11 +37,13 @@ def command(*, directory: str, epochs: Any, autosave: Any, **options: Any) -> No
     RUN is a directory that `downslope train --save` or `Run.save` wrote. Data, network and all that training goes by
     are stored in it: it goes on with the bits it would have had in one go. What is changed here holds from the next
     update on and is written into the run's log. With --epochs 0 nothing is trained: printed is where the run stands,
-    and its log.
+    and its log. Epochs that are made again after a rollback are printed again: of two lines with one number the later
+    one holds.
 
     \b
     downslope resume runs/wine --epochs 500
     downslope resume runs/wine --epochs 200 --set learning_rate=0.001 --set momentum=0.5
+    downslope resume runs/wine --epochs 200 --guard rollback
     downslope resume runs/wine --epochs 0
     """
     output = Output.taken(options)
@@ -56,8 +59,9 @@ def command(*, directory: str, epochs: Any, autosave: Any, **options: Any) -> No
         run = loaded(path, options)
         changes = changes_from(run, options)
         entries = [run.change(**changes)] if changes else []
+        entries += guarded(run, options["guard"])
         left = _left(run, planned(path)) if epochs is None else epochs
-        if not (left or changes):
+        if not (left or entries):
             go_on(run, 0, output, told=run.log)
             tell(f"It has done the {counted(run.epoch, 'epoch')} it was asked for; to go on, give --epochs.")
             return

@@ -16,6 +16,7 @@ from downslope.cli.lines import Lines
 from downslope.cli.options import Number, option
 from downslope.cli.output import counted, stopped, tell, written
 from downslope.cli.problem import OUTPUT
+from downslope.cli.wreck import wrecked_by
 from downslope.errors import ExplosionError, InputError
 from downslope.files import TABLES, place, write_table
 from downslope.training import Run
@@ -81,10 +82,11 @@ class Saved:
     seconds: float
     rules: Sequence[str] = ()
 
-    def told(self, run: Run, epochs: int, *, exploded: bool) -> str:
-        """Return a sentence that says how to go on: to the epoch that was asked for, or beyond it.
+    def told(self, run: Run, epochs: int, *, exploded: bool, since: int = 0) -> str:
+        """Return a sentence that says how to go on: to the epoch that was asked for, beyond it, or back from a wreck.
 
-        Where the directory does not take the run (another process wrote to it, the disk is full), it is saved beside.
+        `since` is how long the run's log was before this command. Where the directory does not take the run (another
+        process wrote to it, the disk is full), it is saved beside.
         """
         autosave = run._autosave
         if autosave is not None and not autosave.holds(run):
@@ -98,10 +100,15 @@ class Saved:
                     shutil.rmtree(other.directory, ignore_errors=True)  # it was new, and what is in it is no run
                     return f"NOT saved: {worse}"
                 run.autosave(None)
-                return f"Not saved in {self.directory}: {error}. {other.told(run, epochs, exploded=exploded)}"
-        words = ["downslope", "resume", str(self.directory)]
-        for rule in self.rules:
-            words += ["--rule", rule]
+                instead = other.told(run, epochs, exploded=exploded, since=since)
+                return f"Not saved in {self.directory}: {error}. {instead}"
+        rules = [word for rule in self.rules for word in ("--rule", rule)]
+        if (wreck := wrecked_by(run, run.log[since:])) is not None:
+            words = ["downslope", "branch", str(self.directory), "--at", str(wreck.good), *rules]
+            words += ["--set", f"learning_rate={wreck.rate:.2g}"]
+            told = f"its loss is {wreck.loss:.3g}, and was {wreck.before:.3g} before the alarm at step {wreck.step}"
+            return f"Saved in {self.directory}; {told}. To go back to there with a lower rate: {shlex.join(words)}"
+        words = ["downslope", "resume", str(self.directory), *rules]
         if exploded:
             rate, last = run.optimizer.at(run.step + 1).learning_rate, run.state.learning_rate
             words += ["--set", f"learning_rate={last if last < rate else rate / 10:.2g}"]
@@ -139,7 +146,7 @@ def go_on(
     started = time.perf_counter()
     if saved is not None:
         run.autosave(saved.directory, saved.seconds)
-    exploded = False
+    exploded, since = False, len(run.log)
     try:
         run.train(epochs, progress=output.progress, on_epoch=lines.epoch, every=output.every, on_event=lines.event)
     except KeyboardInterrupt as interrupt:
@@ -152,7 +159,7 @@ def go_on(
         failure = written(run, output.writers)
         lines.summary(time.perf_counter() - started)
         if saved is not None:
-            tell(saved.told(run, target, exploded=exploded))
+            tell(saved.told(run, target, exploded=exploded, since=since))
         if failure is not None:
             raise failure
 

@@ -9,30 +9,21 @@ import click
 
 from downslope import checks
 from downslope.cli.directories import SAVE, autosave_option, autosave_seconds, begun, new_directory
+from downslope.cli.guarding import guard_option
 from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.problem import TRAINING, not_the_data, problem_from, problem_options
 from downslope.cli.running import Output, Saved, go_on, output_options
 from downslope.errors import InputError
 from downslope.training import Run
-from downslope.training.guard import POLICIES
 
 __all__ = ["command"]
-
-_GUARD_HELP = "; ".join(f"{name}: {meaning}" for name, meaning in POLICIES.items())
 
 
 @click.command("train", cls=SectionedCommand)
 @click.argument("source")
 @problem_options
 @option(TRAINING, "--seed", type=Number(), metavar="N", help="Of weights, batches, dropout and split. Default: 0.")
-@option(
-    TRAINING,
-    "--guard",
-    type=click.Choice([*POLICIES, "off"]),
-    default="warn",
-    show_default=True,
-    help=f"What follows where the loss explodes. {_GUARD_HELP}.",
-)
+@guard_option("What follows where the loss explodes.", default="warn", show_default=True)
 @option(
     SAVE,
     "--save",
@@ -48,8 +39,10 @@ def command(*, source: str, epochs: Any, guard: str, save: str | None, autosave:
 
     Every 100th epoch is printed, as it was before that epoch's update: accuracy (R² for numbers), loss, and the
     learning rate of the update before. With --batch-size accuracy and loss are means over the epoch, while it
-    learns; those of the validation part (val_) stay what they were before it. Ctrl-C stops after the step under way
-    and keeps, and draws, what there is. With --save the run is on disk from its start on, whatever ends it.
+    learns; those of the validation part (val_) stay what they were before it. After a rollback the epochs that are made
+    again are printed again, with --json too, where an object with "event" tells of the rollback: of two lines with one
+    number the later one holds. Ctrl-C stops after the step under way and keeps, and draws, what there is. With --save
+    the run is on disk from its start on, whatever ends it.
 
     \b
     downslope train spiral --optimizer sgd --learning-rate 1 --decay 1e-2 --epochs 10001

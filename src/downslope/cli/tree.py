@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+import textwrap
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import click
 
@@ -13,6 +14,7 @@ from downslope.cli.lines import loss_text, print_json
 from downslope.cli.options import SectionedCommand, option
 from downslope.cli.output import say
 from downslope.cli.problem import OUTPUT
+from downslope.cli.tree_words import node_words
 from downslope.training.tree import Forest, Node, read_forest
 
 __all__ = ["command"]
@@ -20,8 +22,7 @@ __all__ = ["command"]
 LONGEST_NAME = 28
 GUIDES = ("├─ ", "└─ ", "│  ", "   ")
 PLAIN_GUIDES = ("|- ", "`- ", "|  ", "   ")
-SCORES = ("accuracy", "r2")
-SHORT = {"learning_rate": "lr", "batch_size": "batch"}
+DROPPED = ("step", "acc", "on")  # columns that are left out, in this order, where a terminal is too narrow
 
 
 @click.command("tree", cls=SectionedCommand)
@@ -33,10 +34,10 @@ def command(*, directory: str, as_json: bool) -> None:
     """Show which saved run came from which, and what was changed.
 
     DIR is a directory with runs that `downslope train --save` or `Run.save` wrote; left out, the present one. A line
-    for each: how far it is, its last loss and accuracy (of the validation part where it has one), and the rule of a
-    run that began here, or the step at which a branch
-    left the run above it, and with what change. The best of those that minimize
-    the same on the same data has a star.
+    for each: how far it is; loss and accuracy (R² for numbers) of the state that is saved, as its command printed them
+    at its end, on its validation part where it has one ("val"), else on the rows it was trained on; and the rule a run
+    began with, or the step at which a branch left the run above it, with what was changed there; then what was done to
+    it since. A star marks the lowest loss among runs that minimize the same and are measured on the same rows.
 
     \b
     downslope tree runs
@@ -60,78 +61,119 @@ def _described(node: Node, forest: Forest) -> dict[str, Any]:
     }  # fmt: skip
 
 
+class _Row(NamedTuple):
+    """A run, its name behind the branches that lead to it, and the branches that pass below it."""
+
+    node: Node
+    name: str
+    below: str
+
+
 def _print(forest: Forest) -> None:
     """Print the tree as columns that fit the terminal, or 80 characters."""
     guides = GUIDES if _can_print("".join(GUIDES)) else PLAIN_GUIDES
-    known = {node.id for node in forest.walk()}
-    rows, steps = list(_rows(forest, guides)), any(n.header["epoch"] != n.header["step"] for n in forest.walk())
-    validated = any("validation_loss" in node.header["numbers"] for node in forest.walk())
-    heads = ["", "epoch", *(["step"] * steps), *(["val_loss", "val_acc"] if validated else ["loss", "acc"])]
-    lines = [heads]
-    for name, node in rows:
-        numbers = [f"{node.header['epoch']}", *([f"{node.header['step']}"] * steps)]
-        lines.append([name, *numbers, *_measured(node)])
+    rows, known = list(_rows(forest, guides)), {node.id for node in forest.walk()}
     wide = shutil.get_terminal_size((80, 24)).columns
-    for cells in lines:  # of branches that lead very far the nearest are shown
-        cells[0] = cells[0] if len(cells[0]) <= wide // 3 else f"…{cells[0][1 - wide // 3 :]}"
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for cells, told in zip(lines, ["", *(_told(node, known) for _, node in rows)], strict=True):
-        padded = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-        say(_cut("  ".join([cells[0].ljust(widths[0]), *padded, told]).rstrip(), wide))
-    if any(node.best for _, node in rows):
-        say(f"\n* the lowest {'loss on the validation part' if validated else 'loss'} on the same data")
+    room = wide // 3
+    names = [_end(row.name, room, len(row.name)) for row in rows]
+    first = max(map(len, names))
+    table = _numbers(rows, wide - first)
+    beside = first + sum(2 + len(head) for head in table[0]) + 2
+    say("  ".join([" " * first, *table[0]]).rstrip())
+    for row, name, numbers in zip(rows, names, table[1:], strict=True):
+        below = _end(row.below, room, len(row.name))
+        line = "  ".join([name.ljust(first), *numbers])
+        told = node_words(row.node, known)
+        whole = "; ".join(told)
+        if beside + len(whole) <= wide:
+            say(f"{line}  {whole}".rstrip())
+            continue
+        say(line.rstrip())
+        indent = min(len(below) + 2, room)
+        for more in _wrapped(told, wide - indent):
+            say(f"{below.ljust(indent)}{more}")
+    _print_notes(forest, [row.node for row in rows], wide)
+
+
+def _print_notes(forest: Forest, nodes: list[Node], wide: int) -> None:
+    """Print what has to be said of the runs beside their rows."""
+    notes = ["* the lowest loss among runs that are measured on the same rows"] * any(node.best for node in nodes)
+    if older := [node.name for node in nodes if not node.is_measured and node.scores]:
+        told = "Saved by an older version, so of the state before the last update, and not compared"
+        notes.append(f"{told}: {', '.join(older[:5])}{', …' * (len(older) > 5)}")
+    for line in ["", *(line for note in notes for line in textwrap.wrap(note, wide))] if notes else []:
+        say(line)
     for name, reason in forest.broken:
         say(f"{name} cannot be read: {reason}")
-    for _, node in rows:
+    for node in nodes:
         for sentence in node.skipped:
             say(f"{node.name}: {sentence}")
 
 
-def _rows(forest: Forest, guides: tuple[str, str, str, str]) -> Iterator[tuple[str, Node]]:
-    """Yield each run with its name behind the branches that lead to it."""
+def _rows(forest: Forest, guides: tuple[str, str, str, str]) -> Iterator[_Row]:
+    """Yield each run with the branches that lead to it."""
     more, last, beside, empty = guides
-
     waiting = [(root, "", "") for root in reversed(forest.roots)]
     while waiting:
         node, lead, before = waiting.pop()
-        yield f"{lead}{_cut(node.name, LONGEST_NAME)}{' *' * node.best}", node
+        yield _Row(
+            node,
+            f"{lead}{_cut(node.name, LONGEST_NAME)}{' *' * node.best}",
+            before + (beside if node.children else empty),
+        )
         for child in reversed(node.children):
             ends = child is node.children[-1]
             waiting.append((child, before + (last if ends else more), before + (empty if ends else beside)))
 
 
-def _measured(node: Node) -> list[str]:
-    numbers = node.header["numbers"]
-    part = "validation_" if "validation_loss" in numbers else ""
-    score = next((numbers[part + name] for name in SCORES if part + name in numbers), None)
-    loss = numbers.get(f"{part}loss")
-    return ["–" if loss is None else loss_text(loss), "–" if score is None else f"{score:.3f}"]
+def _numbers(rows: list[_Row], wide: int) -> list[list[str]]:
+    """Return heads and numbers as columns that fit `wide` characters: as many as do."""
+    columns = {"epoch": [f"{row.node.header['epoch']}" for row in rows]}
+    if any(row.node.header["epoch"] != row.node.header["step"] for row in rows):
+        columns["step"] = [f"{row.node.header['step']}" for row in rows]
+    losses, scores = zip(*(_measured(row.node) for row in rows), strict=True)
+    columns |= {"loss": list(losses), "acc": list(scores)}
+    if any(row.node.part == "validation" for row in rows):
+        columns["on"] = [{"validation": "val", "training": "train"}[row.node.part] for row in rows]
+    padded = {
+        head: [text.ljust(width) if head == "on" else text.rjust(width) for text in (head, *texts)]
+        for head, texts in columns.items()
+        for width in [max(map(len, (head, *texts)))]
+    }
+    for head in DROPPED:
+        if sum(2 + len(texts[0]) for texts in padded.values()) > wide:
+            padded.pop(head, None)
+    return [list(line) for line in zip(*padded.values(), strict=True)]
 
 
-def _told(node: Node, known: set[str]) -> str:
-    """Return where a run came from and what acted on it."""
-    if node.copy_of is not None:
-        return f"the same run as {node.copy_of}"
-    parts = []
-    if node.parent is None:
-        parts.append(node.header["optimizer"].replace("learning_rate=", "lr="))
-    else:
-        gone = "" if node.parent.id in known else f"{node.parent.id[:8]}, which is not here, "
-        changed = node.parent.told and next(
-            (_changes(one) for one in node.log if (one["step"], one["told"]) == (node.parent.step, node.parent.told)),
-            node.parent.told,
-        )
-        parts.append(f"from {gone}{node.parent.step}{': ' * bool(changed)}{changed}")
-    parts += [f"{one['step']}: {_changes(one)}" for one in node.own_log]
-    return "; ".join(parts)
+def _measured(node: Node) -> tuple[str, str]:
+    scores = node.scores
+    loss, score = scores.get("loss"), scores.get("accuracy", scores.get("r2"))
+    return "–" if loss is None else loss_text(loss), "–" if score is None else _score_text(score)
 
 
-def _changes(entry: Mapping[str, Any]) -> str:
-    """Return what an entry of a log changed, in few words: `lr=0.05`."""
-    if entry["kind"] != "change":
-        return str({"reduce": "rate reduced", "stop": "stopped"}.get(entry["kind"], entry["kind"]))
-    changed: dict[str, str] = {SHORT.get(name, name): after for name, (_, after) in entry["settings"].items()}
-    return ", ".join(f"{name}={after}" for name, after in changed.items()) or str(entry["told"])
+def _score_text(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.2g}"
+
+
+def _wrapped(told: list[str], width: int) -> list[str]:
+    """Return texts joined by semicolons as lines, broken between two of them where that is possible."""
+    lines: list[str] = []
+    for place, text in enumerate(told):
+        part = text + ";" * (place < len(told) - 1)
+        if lines and len(lines[-1]) + 1 + len(part) <= width:
+            lines[-1] += f" {part}"
+        else:
+            lines += textwrap.wrap(part, width, subsequent_indent="  ", break_on_hyphens=False)
+    return lines
+
+
+def _end(text: str, room: int, whole: int) -> str:
+    """Return what is shown of a text in the first column, where that is too narrow for one of `whole` characters.
+
+    Of branches that lead very far the nearest are shown.
+    """
+    return text if whole <= room else f"…{text[whole - room + 1 :]}"
 
 
 def _cut(text: str, width: int) -> str:

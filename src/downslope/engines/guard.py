@@ -48,7 +48,7 @@ __all__ = [
 
 # "step": the last step watched; "slope": the last update times its own gradient; then what clipping goes by.
 OWN = ("step", "slope", "norms_mean", "norms_seen", "clipped_steps", "last_clipped")
-GOOD, UNITS = MEMORY.index("good"), len(MEMORY) + len(OWN)
+GOOD, CANDIDATE, UNITS = MEMORY.index("good"), MEMORY.index("candidate"), len(MEMORY) + len(OWN)
 STEP, SLOPE, NORMS_MEAN, NORMS_SEEN, CLIPPED_STEPS, LAST_CLIPPED = range(len(MEMORY), UNITS)
 
 LEAST_DEAD = 100.0  # steps without a gradient after which a unit counts as dead, where an epoch has not more
@@ -76,8 +76,9 @@ def names_of(codes: int) -> tuple[str, ...]:
 
 
 def good_step(state: State) -> int | None:
-    """Return the last step after whose update all was well; None where nothing was watched."""
-    return None if state.guard is None else int(state.guard[GOOD])
+    """Return the last step after whose update all was well; None where nothing was watched, or not of late."""
+    memory = state.guard
+    return None if memory is None or memory[STEP] != state.step else int(memory[GOOD])
 
 
 def clipped_steps(state: State) -> int:
@@ -95,13 +96,14 @@ def hidden_biases(network: Network) -> list[slice]:
 def memory_of(problem: Problem, state: State) -> NDArray[np.float64]:
     """Return a copy of the guard's memory to go on from; a fresh one where there is none, or one of another layout.
 
-    Where steps were made that nobody watched, the last update's own slope is not known.
+    Where steps were made that nobody watched, the last update's own slope is not known, and the state there is as good
+    as any: a way back leads no further than to where watching began again.
     """
     units = sum(biases.stop - biases.start for biases in hidden_biases(problem.network))
     if state.guard is not None and len(state.guard) == UNITS + units:
         memory = state.guard.copy()
         if memory[STEP] != state.step:
-            memory[SLOPE] = np.nan
+            memory[SLOPE], memory[GOOD], memory[CANDIDATE] = np.nan, state.step, -1.0
         return memory
     memory = np.zeros(UNITS + units)
     memory[[GOOD, STEP]] = memory[UNITS:] = state.step

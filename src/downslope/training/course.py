@@ -21,7 +21,7 @@ from downslope.engines.update import FloatArray
 from downslope.errors import ExplosionError, GuardWarning, NonFiniteError
 from downslope.rules import Optimizer
 from downslope.training.changes import differing_settings
-from downslope.training.guard import Guard, advice, after
+from downslope.training.guard import Guard, advice, after, checked_guard, guard_from
 from downslope.training.log import Entry, Log, Parent
 from downslope.training.requests import Requests
 from downslope.training.timeline import Moment, Moments
@@ -38,9 +38,9 @@ class Course(Trained):
     """Where a run stands and how it gets on; what a person does with it is `Run`."""
 
     data: Dataset
-    guard: Guard | None
     parent: Parent | None
     given: dict[str, Any]
+    _guard: Guard | None
 
     def _begin(self, problem: Problem, parameters: FloatArray, optimizer: Optimizer, engine: str) -> None:
         self.parent = None
@@ -134,6 +134,43 @@ class Course(Trained):
         return self.state.parameters.copy()
 
     @property
+    def guard(self) -> Guard | None:
+        """What watches every step, or None: set it to what `Run(guard=…)` takes, while it trains too.
+
+        From the next step on the other one decides what an alarm leads to; what the one before did is in the log and
+        stays. A copy, a branch and a past step have the present one. Shortened gradients are not in the log, so
+        "clip" can be chosen, left, or given another factor only before the first step.
+
+        Examples
+        --------
+        >>> import downslope as ds
+        >>> run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(30), ds.SGD(0.5))
+        >>> run.train(epochs=20)
+        >>> run.guard = "rollback"
+        >>> run.guard, str(run.log)
+        (Guard('rollback'), 'step 20: guard by user: rollback (was warn)')
+        """
+        return self._guard
+
+    @guard.setter
+    def guard(self, value: Guard | str | bool | None) -> None:
+        guard = guard_from(value)
+        self._requests.ask(lambda: self._set_guard(guard))
+
+    def _set_guard(self, guard: Guard | None) -> list[Entry]:
+        """Put another guard in place; return what that wrote into the log."""
+        before = self._guard
+        if guard == before:
+            return []
+        checked_guard(guard, before, made=max(self.step, self._quiet_until))
+        was, is_ = ("None" if one is None else one.told for one in (before, guard))
+        entry = Entry(self.step, self.epoch, "guard", "user", f"{is_} (was {was})", settings={"guard": (was, is_)})
+        self._log.append(entry)
+        self._guard, self.given = guard, {**self.given, "guard": guard}
+        self._steered[:] = [self._now]  # an alarm that is not acted on yet was the other one's: the step is made again
+        return [entry]
+
+    @property
     def log(self) -> Log:
         """What was changed, noticed and undone, each with its step; see `Log`."""
         if not self._coming and self.step >= self._quiet_until:
@@ -171,7 +208,8 @@ class Course(Trained):
         ends = [step, *(entry.step for entry in self._coming[:1]), *([self._quiet_until] if quiet else [])]
         if now.pending is not None:
             ends.append(self._step_of(self.epoch + 1))
-        watch = None if self.guard is None else self.guard.watch()
+        guard = self._guard  # as it is now: a signal handler may set another at any moment
+        watch = None if guard is None else guard.watch()
         if watch is not None and quiet:
             watch.halt = False
 
@@ -204,10 +242,10 @@ class Course(Trained):
             self._now = self._steered[-1]
             self._moments.cut(self.step)
             self.history.cut(self.epoch)
-        elif isinstance(cause, NonFiniteError) and (quiet or self.guard is None or not self.guard.halts):
+        elif isinstance(cause, NonFiniteError) and (quiet or guard is None or not guard.halts):
             raise cause
-        elif (cause := cause or (None if watch is None else watch.alarm)) is not None:
-            self._go_back(cause)
+        elif guard is not None and (cause := cause or (None if watch is None else watch.alarm)) is not None:
+            self._go_back(guard, cause)
 
     def _catch_up(self) -> None:
         """Let what acted here before act again, in a run that is made again."""
@@ -227,7 +265,8 @@ class Course(Trained):
             each = self._problem(since.batch_size).steps_per_epoch
             epoch = since.state.epoch + (since.state.batch + alert.step - since.state.step) // each
             for kind, sentence in advice(alert, self._run, each):
-                self._write(Entry(alert.step, epoch, kind, "guard", sentence, signals=_named(alert)))
+                good = alert.good if kind == "alarm" else None
+                self._write(Entry(alert.step, epoch, kind, "guard", sentence, good=good, signals=_named(alert)))
 
     def _write(self, entry: Entry) -> None:
         self._log.append(entry)
@@ -243,10 +282,9 @@ class Course(Trained):
                 self._warned.add(entry.kind)
                 warnings.warn(entry.told, GuardWarning, stacklevel=_outside())
 
-    def _go_back(self, cause: Alert | NonFiniteError) -> None:
+    def _go_back(self, guard: Guard, cause: Alert | NonFiniteError) -> None:
         """Return to the last good state, as the guard's policy tells, and raise ExplosionError where that ends it."""
-        assert self.guard is not None
-        answer = after(self.guard, self._run, cause)
+        answer = after(guard, self._run, cause)
         seen = self.step + 1 if cause.step is None else cause.step
         batch_size = self._now.pending or self._now.batch_size
         there = self._copy_at(answer.good, before=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DONE", "Entry", "Log", "Parent"]
 
-DONE = ("change", "rollback", "reduce", "stop")
+DONE = ("change", "guard", "rollback", "reduce", "stop")
 """Kinds of entries that tell what was done to a run; those of all others tell what the guard noticed."""
+
+OWN_PLACE = re.compile(r"(?:step (?P<step>\d+)|epoch \d+): ")  # where it was noticed: many sentences begin with that
 
 
 class Parent(NamedTuple):
@@ -42,8 +45,8 @@ class Entry:
     step, epoch : int
         The updates made and the epochs complete when it took effect: what it changes holds from the next update on.
     kind : str
-        What was done (`DONE`): "change", "rollback", "reduce" (by ReduceOnPlateau), "stop"; or what the guard noticed:
-        "watch", "alarm", "clip", "plateau", "oscillation", "dead".
+        What was done (`DONE`): "change", "guard" (another one was put in place), "rollback", "reduce" (by
+        ReduceOnPlateau), "stop"; or what the guard noticed: "watch", "alarm", "clip", "plateau", "oscillation", "dead".
     by : "user" or "guard"
         Who did it.
     told : str
@@ -56,6 +59,8 @@ class Entry:
         Whether the slots that hold momentum were set to zero.
     back_from : int or None
         Of a rollback or a stop the later step at which it was decided; what happened in between was undone.
+    good : int or None
+        Of an alarm the last step after which all was well.
     settings : mapping of str to (before, after)
         What was changed, as text.
     signals : mapping of str to float
@@ -71,6 +76,7 @@ class Entry:
     batch_size: int | None = None
     cleared: bool = False
     back_from: int | None = None
+    good: int | None = None
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
 
@@ -81,9 +87,14 @@ class Entry:
 
     @property
     def line(self) -> str:
-        """One line that tells it: the sentences of the guard begin with the step themselves."""
-        own = self.told.startswith(("step ", "epoch "))
-        return f"{self.kind}: {self.told}" if own else f"step {self.step:,}: {self.kind}: {self.told}"
+        """One line that tells it, of every kind in the same form: `step 400: change by user: momentum=0.9 (was 0.5)`.
+
+        The step is that at which it was noticed or done; a rollback says itself where it leads back to.
+        """
+        own = OWN_PLACE.match(self.told)
+        step = own["step"] if own and own["step"] else self.step
+        by = " by user" if self.by == "user" else ""  # all else is the guard's, as its kind says
+        return f"step {step}: {self.kind}{by}: {self.told[own.end() :] if own else self.told}"
 
     def describe(self) -> dict[str, Any]:
         """Return it as values that JSON can hold; `from_description` gives back an equal one.

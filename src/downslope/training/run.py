@@ -58,7 +58,7 @@ class Run(Course):
         What executes the steps. Left out: the fastest that can, see `engine`.
     guard : str, Guard or None
         What watches every step: "warn" says what it sees and changes nothing; "stop", "rollback" and "clip" act, see
-        `Guard`; None watches nothing.
+        `Guard`; None watches nothing. `run.guard = …` puts another in place.
 
     Raises
     ------
@@ -92,7 +92,7 @@ class Run(Course):
         guard: str | bool | Guard | None = "warn",
     ) -> None:
         expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
-        self.guard = guard_from(guard)
+        self._guard = guard_from(guard)
         setup = set_up(
             network,
             data,
@@ -111,7 +111,7 @@ class Run(Course):
         name = engine_name(engine, network, self.loss, problem.batch_size)
         self.given = {
             "loss": self.loss, "batch_size": batch_size, "validation": validation, "seed": setup.seed,
-            "dtype": setup.dtype.name, "standardize": setup.standardize, "engine": name, "guard": self.guard,
+            "dtype": setup.dtype.name, "standardize": setup.standardize, "engine": name, "guard": self._guard,
         }  # fmt: skip
         self._begin(problem, setup.parameters, optimizer, name)
 

@@ -87,16 +87,30 @@ def _header(run: Run, created: str) -> dict[str, Any]:
         "step": run.step,
         "epoch": run.epoch,
         "numbers": run.history.row(-1) if len(run.history) else {},
+        "measured": _measured(run),
         "network": repr(run.network),
         "loss": repr(run.loss),
         "data": {name: value for name, value in data_told(run.data).items() if name in ("name", "rows", "digest")},
         "optimizer": repr(run.optimizer),
+        "first_optimizer": repr(run.first_optimizer),
         "batch_size": run.problem.batch_size,
         "seed": run.seed,
         "engine": run.engine,
         "guard": None if run.guard is None else repr(run.guard),
         "changes": sum(one.acts for one in run.log),
     }
+
+
+def _measured(run: Run) -> dict[str, dict[str, float]]:
+    """Return loss and score of the state that is saved: the last row of the history is of one update before."""
+    problem = run.problem
+    parts = {"training": problem.training, "validation": problem.validation}
+    found = {
+        name: run._engine.measure(problem, run.state.parameters, part)
+        for name, part in parts.items()
+        if part is not None
+    }
+    return {name: {"loss": one.loss, run.history.score_name: one.score} for name, one in found.items()}
 
 
 def data_told(data: Dataset) -> dict[str, Any]:

@@ -145,9 +145,10 @@ def header(directory: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         id; parent (a `Parent`, or None); created, saved (times in UTC); step, epoch; numbers (the last row of the
-        history, empty before the first epoch); network, loss, optimizer, guard (as text); data (a dictionary of name,
-        rows and digest); batch_size, seed, engine; changes (how many acted on it); number (of the checkpoint); skipped
-        (a sentence for each newer one that is broken).
+        history, empty before the first epoch); measured (for "training" and "validation" loss and score of the state
+        that is saved); network, loss, optimizer, first_optimizer, guard (as text); data (a dictionary of name, rows and
+        digest); batch_size, seed, engine; changes (how many acted on it); number (of the checkpoint); skipped (a
+        sentence for each newer one that is broken).
 
     Raises
     ------

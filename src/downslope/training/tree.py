@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from downslope import checks
 from downslope.errors import InputError
@@ -39,10 +40,14 @@ class Node:
     copy_of : str or None
         The name of another directory that holds the same run.
     best : bool
-        Whether it has the lowest loss of at least two runs that minimize the same on the same data; where all of them
-        measure a validation part, the lowest loss there.
+        Whether it has the lowest loss of at least two runs whose losses can be compared: of one kind, and on the same
+        rows; of runs with a validation part, on that.
     skipped : tuple of str
         A sentence for each newer checkpoint that is broken.
+    began : mapping
+        The optimizer it began with, described.
+    rows : str
+        What its loss is measured on, beside the data: equal where losses can be compared.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Node:
     copy_of: str | None = None
     best: bool = False
     skipped: tuple[str, ...] = ()
+    began: Mapping[str, Any] = field(default_factory=dict)
+    rows: str = ""
 
     @property
     def id(self) -> str:
@@ -71,11 +78,30 @@ class Node:
         return since[1:] if begins else since
 
     @property
+    def part(self) -> Literal["training", "validation"]:
+        """The part it is judged by: the validation part where it has one."""
+        measured = self.header.get("measured", {})
+        return "validation" if "validation" in measured or "validation_loss" in self.header["numbers"] else "training"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether what is told of it is of the state that is saved; else it is of its last epoch, before the update."""
+        return "measured" in self.header
+
+    @property
+    def scores(self) -> Mapping[str, float]:
+        """Loss, and accuracy or r2, on the part it is judged by; empty where nothing is known yet."""
+        if self.is_measured:
+            found: Mapping[str, float] = self.header["measured"][self.part]
+            return found
+        before = "validation_" if self.part == "validation" else ""
+        numbers = self.header["numbers"]
+        return {name: numbers[before + name] for name in ("loss", "accuracy", "r2") if before + name in numbers}
+
+    @property
     def loss(self) -> float:
-        """The loss it is judged by: on the validation part where it has one; NaN before the first epoch."""
-        measured = self.header["numbers"]
-        value = measured.get("validation_loss", measured.get("loss"))
-        return math.nan if value is None else float(value)
+        """The loss it is judged by; NaN where none is known yet."""
+        return float(self.scores.get("loss", math.nan))
 
     def walk(self) -> Iterator[Node]:
         """Yield it and everything that came from it, each parent before its children."""
@@ -158,8 +184,18 @@ def _directories(top: Path) -> Iterator[Path]:
 
 def _node(name: str, path: Path) -> Node:
     found = read_document(path)
-    header, log = found.document["header"], found.document["log"]
-    return Node(name, path, header, Parent.of(header), tuple(log), skipped=found.skipped)
+    document = found.document
+    header, log = document["header"], tuple(document["log"])
+    rows = _rows(document["given"], document["preparation"])
+    began = document["first_optimizer"]
+    return Node(name, path, header, Parent.of(header), log, skipped=found.skipped, began=began, rows=rows)
+
+
+def _rows(given: Mapping[str, Any], preparation: Mapping[str, Any]) -> str:
+    """Return what the rows a loss is measured on are chosen by, and the units of their targets."""
+    share = given["validation"]
+    drawn_by = given["seed"] if isinstance(share, float) and share else None
+    return json.dumps([share, drawn_by, preparation["targets"]], sort_keys=True)
 
 
 def _joined(nodes: list[Node]) -> list[Node]:
@@ -196,9 +232,8 @@ def _came_from(node: Node, other: Node, known: Mapping[str, Node]) -> bool:
 def _mark_best(nodes: Iterable[Node]) -> None:
     groups: dict[tuple[Any, ...], list[Node]] = {}
     for node in nodes:
-        measured = "validation_loss" in node.header["numbers"]
-        key = (node.header["data"]["digest"], node.header["loss"], measured)
-        groups.setdefault(key, []).append(node)
+        if node.is_measured:
+            groups.setdefault((node.header["data"]["digest"], node.header["loss"], node.rows), []).append(node)
     for group in groups.values():
         found = [node for node in group if math.isfinite(node.loss)]
         if len({node.id for node in group}) > 1 and found:

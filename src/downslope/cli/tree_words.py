@@ -1,0 +1,130 @@
+"""What a row of `downslope tree` tells, in few words: from descriptions, so that a rule of one's own needs no code."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from downslope.rules import RULES
+from downslope.schedules.named import DESCRIBED
+from downslope.training.tree import Node
+
+__all__ = ["entry_words", "node_words", "number_text", "rule_words", "schedule_words"]
+
+SHORT = {"learning_rate": "lr", "batch_size": "batch"}
+KINDS = {"reduce": "rate reduced", "stop": "stopped"}
+
+
+def node_words(node: Node, known: Collection[str]) -> list[str]:
+    """Return where a run came from and what was done to it, one text for each; `known` are the ids that are here."""
+    if node.copy_of is not None:
+        return [f"the same run as {node.copy_of}"]
+    parts, own = [], node.own_log
+    if node.parent is not None:
+        gone = "" if node.parent.id in known else f"{node.parent.id[:8]}, which is not here, "
+        begins = (node.parent.step, node.parent.told)
+        changed = node.parent.told and next(
+            (entry_words(one) for one in node.log if (one["step"], one["told"]) == begins), node.parent.told
+        )
+        if not changed and own and (own[0]["kind"], own[0]["step"]) == ("guard", node.parent.step):
+            changed = entry_words(own.pop(0))  # it began with another guard, and with no other change
+        parts.append(f"from {gone}step {node.parent.step}{': ' * bool(changed)}{changed}")
+    elif node.began:
+        parts.append(rule_words(node.began))
+    return parts + [f"step {one['step']}: {entry_words(one)}" for one in own]
+
+
+def entry_words(entry: Mapping[str, Any]) -> str:
+    """Return what an entry of a log did: `lr=0.05`, `rollback, lr 50→25`."""
+    kind, settings, rule = entry["kind"], entry.get("settings", {}), entry.get("optimizer") or {}
+    if kind in ("change", "guard"):
+        words = [
+            rule_words(rule, entry["step"])
+            if name == "optimizer"
+            else f"{SHORT.get(name, name)}={_value(rule[name], entry['step']) if name in rule else after}"
+            for name, (_, after) in settings.items()
+        ]
+        return ", ".join(words) or str(entry["told"])
+    told = str(KINDS.get(kind, kind))
+    if "learning_rate" not in settings:
+        return told
+    before, now = (_read(text) for text in settings["learning_rate"])
+    if now is None:  # a schedule goes on, and its text would hide what became of it
+        factor = _factor(rule.get("learning_rate"))
+        return told if factor is None else f"{told}, lr {number_text(factor)} × its schedule"
+    if before is None:
+        return f"{told}, lr held at {number_text(now)}"
+    return f"{told}, lr {number_text(before)}→{number_text(now)}"
+
+
+def rule_words(described: Mapping[str, Any], step: int = 0) -> str:
+    """Return an optimizer without the settings that are at their defaults.
+
+    Examples
+    --------
+    >>> rule_words({"name": "sgd", "learning_rate": 0.5, "momentum": 0.9, "nesterov": False})
+    'SGD(lr=0.5, momentum=0.9)'
+    """
+    known = RULES.get(described["name"])
+    defaults = {} if known is None else {name: one.default for name, one in known.settings.items()}
+    shown = [
+        f"{SHORT.get(name, name)}={_value(value, step)}"
+        for name, value in described.items()
+        if name != "name" and (name == "learning_rate" or name not in defaults or value != defaults[name])
+    ]
+    return f"{described['name'] if known is None else known.__name__}({', '.join(shown)})"
+
+
+def schedule_words(described: Mapping[str, Any], step: int = 0) -> str:
+    """Return a schedule as the command takes it, as it was when it was given after `step` updates.
+
+    Examples
+    --------
+    >>> schedule_words({"name": "shifted", "schedule": {"name": "cosine", "base": 0.1, "steps": 90}, "start": 40}, 40)
+    'cosine:base=0.1,steps=90'
+    """
+    name = described["name"]
+    if name == "chain":
+        return " then ".join(schedule_words(part, step) for part in described["parts"])
+    if name in ("for-steps", "scaled", "shifted"):
+        inside = schedule_words(described["schedule"], step)
+        if name == "for-steps":
+            return f"{inside} for {described['steps']}"
+        if name == "scaled":
+            return f"{number_text(described['factor'])} × {inside}"
+        return inside if described["start"] == step else f"{inside} from step {described['start']}"
+    known = DESCRIBED.get(name)
+    defaults = {} if known is None else {one.name: one.default for one in dataclasses.fields(known)}  # type: ignore[arg-type]
+    shown = ",".join(
+        f"{setting}={_value(value, step)}"
+        for setting, value in described.items()
+        if setting != "name" and (setting not in defaults or value != defaults[setting])
+    )
+    return f"{name}{':' * bool(shown)}{shown}"
+
+
+def number_text(value: float) -> str:
+    """Return a number as short as it can be read: exactly where six digits are enough, else with four."""
+    exact = f"{value:g}"
+    return exact if float(exact) == value else f"{value:.4g}"
+
+
+def _value(value: Any, step: int) -> str:
+    if isinstance(value, Mapping):
+        return schedule_words(value, step)
+    if isinstance(value, list):
+        return "/".join(_value(one, step) for one in value)
+    return number_text(value) if isinstance(value, float) else str(value)
+
+
+def _read(text: str) -> float | None:
+    """Return the number a text stands for, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _factor(described: Any) -> float | None:
+    return described.get("factor") if isinstance(described, Mapping) and described["name"] == "scaled" else None
