@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from downslope.rules import RULES
-from downslope.schedules.named import DESCRIBED
+from downslope.schedules.text import number_text, schedule_words
 from downslope.training.tree import Node
 
-__all__ = ["entry_words", "node_words", "number_text", "rule_words", "schedule_words"]
+__all__ = ["entry_words", "node_words", "rule_words"]
 
 SHORT = {"learning_rate": "lr", "batch_size": "batch"}
 KINDS = {"reduce": "rate reduced", "stop": "stopped"}
@@ -76,45 +75,9 @@ def rule_words(described: Mapping[str, Any], step: int = 0) -> str:
     return f"{described['name'] if known is None else known.__name__}({', '.join(shown)})"
 
 
-def schedule_words(described: Mapping[str, Any], step: int = 0) -> str:
-    """Return a schedule as the command takes it, as it was when it was given after `step` updates.
-
-    Examples
-    --------
-    >>> schedule_words({"name": "shifted", "schedule": {"name": "cosine", "base": 0.1, "steps": 90}, "start": 40}, 40)
-    'cosine:base=0.1,steps=90'
-    """
-    name = described["name"]
-    if name == "chain":
-        return " then ".join(schedule_words(part, step) for part in described["parts"])
-    if name in ("for-steps", "scaled", "shifted"):
-        inside = schedule_words(described["schedule"], step)
-        if name == "for-steps":
-            return f"{inside} for {described['steps']}"
-        if name == "scaled":
-            return f"{number_text(described['factor'])} × {inside}"
-        return inside if described["start"] == step else f"{inside} from step {described['start']}"
-    known = DESCRIBED.get(name)
-    defaults = {} if known is None else {one.name: one.default for one in dataclasses.fields(known)}  # type: ignore[arg-type]
-    shown = ",".join(
-        f"{setting}={_value(value, step)}"
-        for setting, value in described.items()
-        if setting != "name" and (setting not in defaults or value != defaults[setting])
-    )
-    return f"{name}{':' * bool(shown)}{shown}"
-
-
-def number_text(value: float) -> str:
-    """Return a number as short as it can be read: exactly where six digits are enough, else with four."""
-    exact = f"{value:g}"
-    return exact if float(exact) == value else f"{value:.4g}"
-
-
 def _value(value: Any, step: int) -> str:
     if isinstance(value, Mapping):
         return schedule_words(value, step)
-    if isinstance(value, list):
-        return "/".join(_value(one, step) for one in value)
     return number_text(value) if isinstance(value, float) else str(value)
 
 

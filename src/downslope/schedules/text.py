@@ -1,28 +1,28 @@
-"""A schedule, and any other value of a setting, in few words: for captions, not to be read back."""
+"""A schedule, and any other value of a setting, in few words: for captions and rows, not to be read back."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from downslope.schedules.base import Schedule
-from downslope.schedules.composed import Chain, ForSteps, Scaled, Shifted
-from downslope.schedules.decay import Constant
+from downslope.schedules.named import DESCRIBED
 
-__all__ = ["in_words"]
+__all__ = ["in_words", "number_text", "schedule_words"]
 
 DIGITS = 4
 
 
 def in_words(value: Any) -> str:
-    """Return a setting's value for a caption: numbers in four digits, what schedules are made of in plain words.
+    """Return a setting's value for a caption: numbers in four digits, schedules as `schedule_words` has them.
 
-    A number that needs no more digits reads as code does. Schedules follow one another with "then", as the command
-    line takes them.
+    A number that needs no more digits reads as code does.
 
     Examples
     --------
+    >>> from downslope.schedules import Constant
     >>> in_words(1.0899999999999999), in_words(1.0)
     ('1.09', '1.0')
     >>> in_words(Constant(0.02).for_steps(500).then(Constant(20.0)).scaled(0.001))
@@ -33,33 +33,62 @@ def in_words(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(in_words, value))}{',' * (len(value) == 1)})"
     if isinstance(value, Schedule):
-        return _schedule(value)
+        return schedule_words(value.describe())
     # The address in the text of a function is another one every time.
     return "<function>" if callable(value) and " at 0x" in repr(value) else repr(value)
 
 
-def _schedule(schedule: Schedule) -> str:
-    if isinstance(schedule, Constant):
-        return in_words(schedule.base).removesuffix(".0")
-    if isinstance(schedule, Chain):
-        return " then ".join(in_words(part) for part in schedule.parts)
-    if isinstance(schedule, ForSteps):
-        return f"{_joined(schedule.schedule)} for {schedule.steps} step{'s' * (schedule.steps != 1)}"
-    if isinstance(schedule, Shifted):
-        return f"{_joined(schedule.schedule)} from step {schedule.start}"
-    if isinstance(schedule, Scaled):
-        return f"{in_words(schedule.factor)} × {_joined(schedule.schedule)}"
-    fields = dataclasses.fields(schedule)  # type: ignore[arg-type]  # every schedule is a dataclass
-    given = [(field, getattr(schedule, field.name)) for field in fields]
-    shown = [in_words(one) for _, one in given[:1]]
-    shown += [f"{field.name}={in_words(one)}" for field, one in given[1:] if one != field.default]
-    return f"{type(schedule).__name__}({', '.join(shown)})"
+def schedule_words(described: Mapping[str, Any], step: int = 0) -> str:
+    """Return a schedule in few words, from its description: much as the command line takes it, a constant as its rate.
+
+    What begins after `step` updates, where it was given, is told as if it began with them.
+
+    Examples
+    --------
+    >>> schedule_words({"name": "shifted", "schedule": {"name": "cosine", "base": 0.1, "steps": 90}, "start": 40}, 40)
+    'cosine:base=0.1,steps=90'
+    """
+    name = described["name"]
+    if name == "constant":
+        return number_text(described["base"])
+    if name == "chain":
+        return " then ".join(schedule_words(part, step) for part in described["parts"])
+    if name == "shifted" and described["start"] == step:
+        return schedule_words(described["schedule"], step)
+    if name in ("for-steps", "scaled", "shifted"):
+        return _composed(described, step)
+    known = DESCRIBED.get(name)
+    defaults = {} if known is None else {one.name: one.default for one in dataclasses.fields(known)}  # type: ignore[arg-type]
+    shown = ",".join(
+        f"{setting}={_text(value)}"
+        for setting, value in described.items()
+        if setting != "name" and (setting not in defaults or value != defaults[setting])
+    )
+    return f"{name}{':' * bool(shown)}{shown}"
 
 
-def _joined(schedule: Schedule) -> str:
-    """Return a schedule's words in brackets where what follows would else belong to a part of them."""
-    words = in_words(schedule)
-    return f"({words})" if isinstance(schedule, Chain | ForSteps | Shifted | Scaled) else words
+def _composed(described: Mapping[str, Any], step: int) -> str:
+    """Return the words of a schedule that has another one inside."""
+    inside = schedule_words(described["schedule"], step)
+    if " " in inside:  # what follows would else belong to a part of it
+        inside = f"({inside})"
+    if described["name"] == "for-steps":
+        return f"{inside} for {described['steps']} step{'s' * (described['steps'] != 1)}"
+    if described["name"] == "scaled":
+        return f"{number_text(described['factor'])} × {inside}"
+    return f"{inside} from step {described['start']}"
+
+
+def number_text(value: float) -> str:
+    """Return a number as short as it can be read: exactly where six digits are enough, else with four."""
+    exact = f"{value:g}"
+    return exact if float(exact) == value else f"{value:.{DIGITS}g}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return "/".join(_text(one) for one in value)
+    return number_text(value) if isinstance(value, float) else str(value)
 
 
 def _number(value: float) -> str:
