@@ -21,7 +21,7 @@ def test_it_prints_a_table_the_suggestion_and_the_threshold(command):
     assert printed.lines[9].split()[0] == f"{test.rates[-1]:.4g}"
     assert printed.lines[10] == f"suggested learning rate: {test.suggestion:.2g}"
     assert printed.lines[11] == (
-        f"training explodes from {test.threshold:.3g} on (200 updates at a constant rate; {test.held:.3g} held)"
+        f"training holds at {test.held:.3g}, explodes from {test.threshold:.3g} on (200 updates at a constant rate)"
     )
     assert len(printed.lines) == 12
 
@@ -48,6 +48,17 @@ def test_several_seeds_give_a_median_and_a_range(command):
     assert lines[-1] == f"3 seeds: suggested {told[0]}; explodes from {told[1]}"
 
 
+def test_the_picture_of_several_seeds_shows_their_range(command, tmp_path):
+    few, many = tmp_path / "few.svg", tmp_path / "many.svg"
+    assert command(f"{SMALL} --seeds 3 --seed 5 --plot", many).status == 0
+    data = ds.data.spiral(samples=10)
+    found = [find_rate(ds.Run(ds.MLP([2, 8, 3]), data, ds.SGD(momentum=0.9), seed=seed)) for seed in (5, 6, 7)]
+    found[0].plot(few, others=found[1:])
+    assert many.read_bytes() == few.read_bytes()
+    found[0].plot(few)
+    assert many.read_bytes() != few.read_bytes()
+
+
 def test_a_saved_run_is_tested_as_it_stands_and_stays_as_it_is(command, tmp_path):
     saved = tmp_path / "run"
     run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(samples=10), ds.Adam(0.05), batch_size=8, seed=3)
@@ -69,9 +80,23 @@ def test_pictures_are_written(command, tmp_path):
 
 
 def test_a_range_that_ends_too_early_is_told(command):
-    told = "The loss was still falling at the largest rate: with a larger --to the suggestion may be larger.\n"
-    assert command(f"{SMALL} --to 0.01 --hold 0").err == told
-    assert command(f"{SMALL} --hold 0").err == ""
+    told = ", a lower bound: the loss was still falling at the end, raise --to"
+    printed = command(f"{SMALL} --to 0.01 --hold 0")
+    assert printed.err == ""
+    assert printed.lines[-1].startswith("suggested learning rate: 0.0")
+    assert printed.lines[-1].endswith(told)
+    assert told not in command(f"{SMALL} --hold 0").out
+    for line, bound in (("--to 0.01", True), ("", False)):
+        final = json.loads(command(f"{SMALL} --hold 0 --json {line}").lines[-1])["final"]
+        assert final["lower_bound"] is bound
+
+
+def test_a_range_that_begins_too_late_is_told(command):
+    printed = command(f"{SMALL} --from 50")
+    assert printed.lines[-2:] == [
+        "no suggestion: the loss never fell",
+        "training explodes already at 50 (200 updates at a constant rate), the smallest rate tried: lower --from",
+    ]
 
 
 @pytest.mark.parametrize("pieces", [1, 15])

@@ -163,6 +163,33 @@ def test_the_suggestion_is_at_most_half_of_what_holds():
     assert made_test(losses, tried=[exploded(10.0)]).suggestion is None
 
 
+@pytest.mark.parametrize(
+    ("losses", "settings", "bound"),
+    [
+        ([1.0, 0.9, 0.5, 0.3, 0.1], {}, True),
+        ([1.0, 0.9, 0.5, 0.1, 0.11], {}, False),  # it has turned
+        ([*np.linspace(1, 0.1, 50), 0.1001], {}, True),  # the last batch of many ends no fall
+        ([*np.linspace(1, 0.1, 50), 0.5], {}, False),  # a rise does
+        ([1.0, 0.9, 0.5, 0.3, 0.1], {"ended": "risen"}, False),
+        ([1.0, 0.9, 0.5, 0.3, 0.1], {"ended": "stopped"}, False),
+        ([1.0, 0.9, 0.5, 0.3, 0.1], {"trials": (held(2e4),)}, True),
+        ([1.0, 0.9, 0.5, 0.3, 0.1], {"trials": (held(1200.0), exploded(1250.0))}, False),  # its half limits it
+        ([1.0, 1.0, 1.0], {}, False),
+        ([], {}, False),
+    ],
+)
+def test_a_loss_that_still_falls_makes_the_suggestion_a_lower_bound(losses, settings, bound):
+    test = dataclasses.replace(made_test(losses), **settings)
+    assert test.lower_bound is bound
+    assert test.describe()["lower_bound"] is bound
+
+
+def test_a_larger_range_suggests_more_than_a_lower_bound():
+    short, long = (find_rate(spiral_run(), high=high, hold=0) for high in (0.01, 100.0))
+    assert (short.lower_bound, long.lower_bound) == (True, False)
+    assert short.suggestion < long.suggestion
+
+
 @pytest.mark.parametrize("losses", [[1.0, 1.1, 1.2], [1.0, 1.0, 1.0], [1.5, 1.2], [1.0], []])
 def test_a_loss_that_never_fell_suggests_nothing(losses):
     test = made_test(losses, level=1.0)
@@ -215,6 +242,16 @@ def test_data_to_compare_with_play_no_part():
 )  # fmt: skip
 def test_constant_outputs_reach_the_loss_of_shares_means_and_medians(run, expected):
     assert Copy(run).constant == pytest.approx(expected, rel=1e-6)
+
+
+def test_it_tells_what_was_tested():
+    run = spiral_run(batch_size=16, seed=7)
+    run.train(2)
+    test = find_rate(run, steps=20, hold=0)
+    assert test.title == "spiral"
+    assert test.details.split("  ·  ") == [
+        "MLP([2, 16, 3])", "cross-entropy loss", "batches of 16", f"after {run.step} updates", "seed=7"
+    ]  # fmt: skip
 
 
 def test_found_so_far_is_told_and_grows():

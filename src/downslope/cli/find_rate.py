@@ -62,7 +62,7 @@ LISTED = 9  # rates in the table
     default=1,
     show_default=True,
     metavar="N",
-    help="Test with so many seeds, from --seed on; table, picture and the first lines are of the first.",
+    help="Test with so many seeds, from --seed on: all is told of the first, and then the range over them.",
 )
 @problem_options
 @option(TRAINING, "--seed", type=Number(), metavar="N", help="Of weights, batches, dropout and split. Default: 0.")
@@ -97,8 +97,12 @@ def command(
     other settings do.
 
     Range test: one update at each rate, from small to large; suggested is the one at which the smoothed loss had made
-    nine tenths of its fall, and at most half of the largest that holds. Explosion: within --hold updates at one
-    constant rate a number is not finite, the mean loss grows tenfold, or it ends at twice what it was.
+    nine tenths of its fall, and at most half of the largest that holds. A loss that was still falling at --to makes it
+    a lower bound.
+
+    Explosion: within --hold updates at one constant rate a number is not finite; or the mean loss reaches ten times
+    what it was, and ten times the loss of the best constant outputs; or it ends at twice what it was, and half of
+    that of the best constant outputs. So the loss of a trained run, near 0, may grow a lot.
 
     \b
     downslope find-rate spiral --optimizer sgd --momentum 0.9 --plot rates.png
@@ -152,9 +156,11 @@ def _writers(plot: str | None, table: str | None) -> list[tuple[Path, Any]]:
         from downslope.figures import PICTURES
         from downslope.figures.find_rate import find_rate_picture
 
-        writers.append((place("plot", plot, PICTURES), find_rate_picture))
+        writers.append(
+            (place("plot", plot, PICTURES), lambda found, path: find_rate_picture(found[0], path, others=found[1:]))
+        )
     if table is not None:
-        writers.append((place("table", table, TABLES), lambda test, path: write_table(test.frame(), path)))
+        writers.append((place("table", table, TABLES), lambda found, path: write_table(found[0].frame(), path)))
     return writers
 
 
@@ -197,7 +203,7 @@ def _finish(found: Sequence[RateTest], writers: Sequence[tuple[Path, Any]], *, a
         _print_json(found)
     else:
         _print(found)
-    failure = written(found[0], writers)
+    failure = written(found, writers)
     if failure is not None:
         raise failure
 
@@ -223,24 +229,25 @@ def _print(found: Sequence[RateTest]) -> None:
         say(_threshold(test))
     if len(found) > 1:
         say(f"{counted(len(found), 'seed')}: {_spread(found)}")
-    if test.ended == "whole" and test.lowest == test.rates[-1]:
-        tell("The loss was still falling at the largest rate: with a larger --to the suggestion may be larger.")
 
 
 def _suggestion(test: RateTest) -> str:
     if test.suggestion is not None:
-        return f"suggested learning rate: {test.suggestion:.2g}"
+        more = ", a lower bound: the loss was still falling at the end, raise --to" if test.lower_bound else ""
+        return f"suggested learning rate: {test.suggestion:.2g}{more}"
     told = "the loss never fell" if test.lowest is None else "training exploded at every rate that was tried"
     return f"no suggestion: {told}" if test.ended != "stopped" else "no suggestion yet"
 
 
 def _threshold(test: RateTest) -> str:
     """Return what is known of explosions, in a line."""
-    updates = counted(test.hold, "update")
+    updates = f"{counted(test.hold, 'update')} at a constant rate"
     if test.threshold is None:
-        return "no explosion" + ("" if test.held is None else f" up to {test.held:.3g} ({updates} at a constant rate)")
-    held = "no rate held" if test.held is None else f"{test.held:.3g} held"
-    return f"training explodes from {test.threshold:.3g} on ({updates} at a constant rate; {held})"
+        return "no explosion" + ("" if test.held is None else f" up to {test.held:.3g} ({updates})")
+    if test.held is None:
+        so_far = ": lower --from" if test.finished else " so far"
+        return f"training explodes already at {test.threshold:.3g} ({updates}), the smallest rate tried{so_far}"
+    return f"training holds at {test.held:.3g}, explodes from {test.threshold:.3g} on ({updates})"
 
 
 def _spread(found: Sequence[RateTest]) -> str:

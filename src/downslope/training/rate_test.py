@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,6 +31,7 @@ __all__ = ["RateTest", "Trial", "find_rate"]
 PIECE = 16  # steps of the ramp between two looks at its losses
 FALLEN = 0.9  # share of the loss's whole fall that is made at the suggested rate: see benchmarks/find_rate.py
 BELOW_HELD = 2.0  # the suggestion is at least so many times below the largest rate that held
+LATE = 0.95  # of the ramp: a loss that is lowest after it was still falling; one batch may end the fall a little early
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class RateTest:
     hold : int
         The updates of a trial.
     title, details : str
-        What was tested: data and network; loss, batches and updates made.
+        What was tested: the data's name; network, loss, batches, updates made and seed.
     """
 
     rates: NDArray[np.float64]
@@ -115,6 +116,17 @@ class RateTest:
             return self.fallen
         return None if self.held is None else min(self.fallen, self.held / BELOW_HELD)
 
+    @property
+    def lower_bound(self) -> bool:
+        """Whether the loss was still falling at the end of the range: with a larger `high` more may be suggested.
+
+        Not where the suggestion is half of what held, which no range moves.
+        """
+        if self.ended != "whole" or self.suggestion is None or self.suggestion != self.fallen:
+            return False
+        down = self.start - FALLEN * (self.start - self.smoothed.min())
+        return bool(self.smoothed.argmin() >= LATE * (len(self.smoothed) - 1) and self.smoothed[-1] <= down)
+
     def frame(self) -> polars.DataFrame:
         """Return the ramp as a polars data frame with the columns learning_rate, loss and smoothed_loss."""
         import polars as pl
@@ -125,6 +137,7 @@ class RateTest:
         """Return what was found as values that JSON can hold; a loss that is not finite is None."""
         return {
             "suggestion": self.suggestion,
+            "lower_bound": self.lower_bound,
             "lowest": self.lowest,
             "held": self.held,
             "threshold": self.threshold,
@@ -145,12 +158,14 @@ class RateTest:
         *,
         style: Literal["light", "dark"] = "light",
         title: str | None = None,
+        others: Sequence[RateTest] = (),
     ) -> Any:
         """Draw it, and write it to `path` (.png, .svg or .pdf): `downslope.find_rate_picture`.
 
         Returns the matplotlib figure.
         """
-        return importlib.import_module("downslope.figures").find_rate_picture(self, path, style=style, title=title)
+        figures = importlib.import_module("downslope.figures")
+        return figures.find_rate_picture(self, path, style=style, title=title, others=others)
 
     def __repr__(self) -> str:
         suggestion, threshold = (
@@ -181,14 +196,16 @@ def find_rate(
     m_i = β m_{i−1} + (1 − β) L_i, m_{−1} = 0 and β = `smoothing`. It ends early where s_i is above `stop` times the
     lowest so far, or a number is not finite. The *suggestion* is the first rate at which s_i had made nine tenths of
     the way from the start (the run's loss, or s_0 where it is larger) to the lowest s_i, and at most half of the
-    largest rate that held (below).
+    largest rate that held (below). It depends on the range: if the loss is still falling at `high`, its lowest value
+    is not known, and the suggestion is a *lower bound*.
 
     **The threshold.** From the present state, `hold` updates at one constant rate, their losses averaged over a tenth
-    of them. It *exploded* if a loss, gradient, weight or slot was not finite; if the highest mean was ten times the
-    run's loss and ten times that of the best constant outputs; or if the last mean was twice the one and half the
-    other. So a brief spike is none, and a loss near 0 may grow a lot. Tried are rates from where the suggestion is read
-    off, up or down by factors of 2 within [low, high], then between the last that held and the first that exploded
-    until they are at most 5 % apart. A rate below one that held is taken to hold.
+    of them. It *exploded* if a loss, gradient, weight or slot was not finite; if the highest of these means was at
+    least ten times the run's loss, and ten times the loss C of the best outputs that are the same for all rows; or if
+    the last mean was at least twice the run's loss, and half of C. So a brief spike is no explosion, and a trained
+    run's loss near 0 may grow a lot. Tried are rates from where the suggestion is read off, up or down by factors of 2
+    within [low, high], then between the last that held and the first that exploded until they are at most 5 % apart. A
+    rate below one that held is taken to hold.
 
     Parameters
     ----------
@@ -220,7 +237,7 @@ def find_rate(
 
     References
     ----------
-    Smith (2015), "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186, section 3.3: the range test,
+    Smith (2017), "Cyclical Learning Rates for Training Neural Networks", arXiv:1506.01186, section 3.3: the range test,
     with rates that grow linearly and the accuracy looked at. Geometric growth, one update a rate, the smoothed loss and
     the stop at four times its lowest are from Gugger (2018), "How Do You Find A Good Learning Rate", as in fastai. The
     suggestions usual there, a tenth of the rate with the lowest loss or the one where it falls most steeply, are
@@ -257,9 +274,11 @@ def find_rate(
     losses = np.empty(0)
     tried: list[Trial] = []
     ended: Literal["risen", "not finite", "whole", "stopped"] = "stopped"
-    details = [f"{run.loss.name} loss", f"after {copy.state.step:,} updates" if copy.state.step else "before training"]
+    details = [repr(run.network), f"{run.loss.name} loss"]
     if run.problem.steps_per_epoch > 1:
-        details.insert(1, f"batches of {run.problem.batch_size:,}")
+        details.append(f"batches of {run.problem.batch_size:,}")
+    details.append(f"after {copy.state.step:,} updates" if copy.state.step else "before training")
+    details.append(f"seed={run.seed!r}")
 
     def found(finished: bool = False) -> RateTest:
         test = RateTest(
@@ -273,7 +292,7 @@ def find_rate(
             copy.state.step,
             copy.level,
             held,
-            f"{run.data.name}, {run.network!r}",
+            run.data.name,
             "  ·  ".join(details),
         )
         if on_progress is not None:

@@ -42,7 +42,7 @@ class Trial(NamedTuple):
     rate : float
         The learning rate.
     exploded : bool
-        See `Copy.trial`.
+        Whether training exploded, as `find_rate` defines it.
     loss, peak : float
         The mean loss over the last tenth of its steps, and the largest such mean over as many steps in a row; infinite
         where a number was not finite.
@@ -101,8 +101,9 @@ class Copy:
         """Train at one rate from the start; None where `control` ended it.
 
         With losses averaged over a tenth of the steps, it exploded if a loss, gradient, weight or slot was not finite;
-        if the highest of these means was ten times the level and ten times `constant`; or if the last is twice the
-        level and half of `constant`. So a brief spike is none, and a loss near 0 may grow a lot.
+        if the highest of these means was at least ten times `level` and ten times `constant`; or if the last is at
+        least twice `level` and half of `constant`. So a brief spike is none, and the loss of a trained run, small
+        beside `constant`, may grow a lot.
         """
         losses, _, failed = self.train(rate, steps, control)
         if not failed and len(losses) < steps:
