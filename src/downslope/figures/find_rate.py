@@ -134,7 +134,7 @@ def _results(test: RateTest) -> str:
 
 def _settings(test: RateTest, width: float) -> list[str]:
     """Return the optimizer and what was tested, on as many lines as they need."""
-    lines = [code_text(test.optimizer, rate=False)]
+    lines = [code_text(test.optimizer, rate=False, caption=True)]
     for part in test.details.split("  ·  "):
         longer = f"{lines[-1]}  ·  {part}"
         if text_width(longer, SMALL) <= width or len(lines) == MOST_LINES:
