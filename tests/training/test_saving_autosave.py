@@ -6,7 +6,7 @@ import pytest
 
 import downslope as ds
 from downslope.errors import InputError
-from downslope.training import saving
+from downslope.training import saved_document, saving
 from downslope.training.checkpoint import CheckpointWarning
 from downslope.training.saving import Autosave, header
 
@@ -47,7 +47,7 @@ def test_autosave_saves_when_the_time_has_come(run, tmp_path, clock):
 
 
 def test_autosave_takes_at_most_a_twentieth_of_the_time(run, tmp_path, clock, monkeypatch):
-    def slow(*_):
+    def slow(*_, **__):
         clock.now += 2.0
 
     monkeypatch.setattr(saving, "save", slow)
@@ -66,7 +66,7 @@ def test_autosave_that_fails_warns_once_until_it_succeeds_and_raises_at_the_end(
     fails = True
     real = saving.save
 
-    def save(*given):
+    def save(*given, **settings):
         if fails:
             raise InputError("the disk is full")
         real(*given)
@@ -103,6 +103,17 @@ def test_autosave_saves_at_the_end_what_is_not_saved_yet(run, tmp_path):
     run.change(learning_rate=0.2)
     autosave.finish(run)
     assert (header(tmp_path)["number"], header(tmp_path)["changes"]) == (2, 1)
+
+
+def test_a_large_run_is_measured_where_training_ends_and_not_in_its_midst(run, tmp_path, clock, monkeypatch):
+    monkeypatch.setattr(saved_document, "MOST_PRODUCTS", 0)
+    autosave = Autosave(tmp_path, seconds=10)
+    clock.now += 11
+    autosave.offer(run)
+    assert "measured" not in header(tmp_path)
+    run.train(1)
+    autosave.finish(run)
+    assert header(tmp_path)["measured"]["training"]["loss"] == run.evaluate()["loss"]
 
 
 @pytest.mark.parametrize("seconds", [-1, math.nan, "soon", True])

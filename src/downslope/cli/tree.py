@@ -99,7 +99,7 @@ def _print_notes(forest: Forest, nodes: list[Node], wide: int) -> None:
     """Print what has to be said of the runs beside their rows."""
     notes = ["* the lowest loss among runs that are measured on the same rows"] * any(node.best for node in nodes)
     if older := [node.name for node in nodes if not node.is_measured and node.scores]:
-        told = "Saved by an older version, so of the state before the last update, and not compared"
+        told = "Saved in mid-training, or by an older version: what is told is of the last epoch, and not compared"
         notes.append(f"{told}: {', '.join(older[:5])}{', …' * (len(older) > 5)}")
     for line in ["", *(line for note in notes for line in textwrap.wrap(note, wide))] if notes else []:
         say(line)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_same", "data_told", "document_of", "now", "same_python", "why_bits_may_differ"]
 
+MOST_PRODUCTS = 10**8  # rows times parameters: a state is measured in some milliseconds
+
 _DIGESTS: WeakKeyDictionary[Dataset, str] = WeakKeyDictionary()  # so that each is computed once
 
 
@@ -29,7 +31,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def document_of(run: Run, created: str, start: str) -> dict[str, Any]:
+def document_of(run: Run, created: str, start: str, *, measured: bool = False) -> dict[str, Any]:
     """Return all that shapes a run's future and is no array, as values that JSON can hold.
 
     Parameters
@@ -40,6 +42,8 @@ def document_of(run: Run, created: str, start: str) -> dict[str, Any]:
         When it was first saved.
     start : str
         The digest of its initial parameters.
+    measured : bool
+        Whether to measure the state however long that takes; else it is measured where that takes next to no time.
 
     Raises
     ------
@@ -52,7 +56,7 @@ def document_of(run: Run, created: str, start: str) -> dict[str, Any]:
     rules, schedules = own_classes(optimizers)
     validation = given["validation"]
     return {
-        "header": _header(run, created),
+        "header": _header(run, created) | _measured(run, always=measured),
         "network": run.network.describe(),
         "data": data_told(run.data),
         "given": {
@@ -87,7 +91,6 @@ def _header(run: Run, created: str) -> dict[str, Any]:
         "step": run.step,
         "epoch": run.epoch,
         "numbers": run.history.row(-1) if len(run.history) else {},
-        "measured": _measured(run),
         "network": repr(run.network),
         "loss": repr(run.loss),
         "data": {name: value for name, value in data_told(run.data).items() if name in ("name", "rows", "digest")},
@@ -101,16 +104,16 @@ def _header(run: Run, created: str) -> dict[str, Any]:
     }
 
 
-def _measured(run: Run) -> dict[str, dict[str, float]]:
+def _measured(run: Run, *, always: bool) -> dict[str, Any]:
     """Return loss and score of the state that is saved: the last row of the history is of one update before."""
-    problem = run.problem
+    problem, parameters = run.problem, run.state.parameters
     parts = {"training": problem.training, "validation": problem.validation}
-    found = {
-        name: run._engine.measure(problem, run.state.parameters, part)
-        for name, part in parts.items()
-        if part is not None
-    }
-    return {name: {"loss": one.loss, run.history.score_name: one.score} for name, one in found.items()}
+    products = parameters.size * sum(len(part.inputs) for part in parts.values() if part is not None)
+    if products > MOST_PRODUCTS and not always:
+        return {}
+    found = {name: run._engine.measure(problem, parameters, part) for name, part in parts.items() if part is not None}
+    scores = {name: {"loss": one.loss, run.history.score_name: one.score} for name, one in found.items()}
+    return {"measured": scores}
 
 
 def data_told(data: Dataset) -> dict[str, Any]:

@@ -58,8 +58,10 @@ _KNOWN: WeakKeyDictionary[Run, Known] = WeakKeyDictionary()
 _STORED: WeakKeyDictionary[Dataset, Arrays] = WeakKeyDictionary()
 
 
-def save(run: Run, directory: str | os.PathLike[str]) -> None:
+def save(run: Run, directory: str | os.PathLike[str], *, measured: bool = False) -> None:
     """Write a run to a directory, as its newest checkpoint; when this returns, it is on the disk.
+
+    With `measured` its state is measured first, so that a header can tell of it; a small run's always is.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def save(run: Run, directory: str | os.PathLike[str]) -> None:
     if not isinstance(directory, (str, os.PathLike)) or not str(directory):
         raise checks.refuse("directory", "a directory for the run", directory)
     known = _known(run)
-    document = document_of(run, known.created, known.start)
+    document = document_of(run, known.created, known.start, measured=measured)
     lasting = {"data": run.data}
     if isinstance(run.given["validation"], Dataset):
         lasting["validation"] = run.given["validation"]
@@ -146,9 +148,9 @@ def header(directory: str | os.PathLike[str]) -> dict[str, Any]:
     dict
         id; parent (a `Parent`, or None); created, saved (times in UTC); step, epoch; numbers (the last row of the
         history, empty before the first epoch); measured (for "training" and "validation" loss and score of the state
-        that is saved); network, loss, optimizer, first_optimizer, guard (as text); data (a dictionary of name, rows and
-        digest); batch_size, seed, engine; changes (how many acted on it); number (of the checkpoint); skipped (a
-        sentence for each newer one that is broken).
+        that is saved; missing where a large run was saved in mid-training); network, loss, optimizer, first_optimizer,
+        guard (as text); data (a dictionary of name, rows and digest); batch_size, seed, engine; changes (how many acted
+        on it); number (of the checkpoint); skipped (a sentence for each newer one that is broken).
 
     Raises
     ------
@@ -189,7 +191,7 @@ class Autosave:
         if time.monotonic() < self._due:
             return
         try:
-            self._save(run)
+            self._save(run, measured=False)
         except (InputError, OSError) as error:
             self._warn(error)
 
@@ -204,7 +206,7 @@ class Autosave:
         if self.holds(run):
             return
         try:
-            self._save(run)
+            self._save(run, measured=True)
         except (InputError, OSError) as error:
             if not quiet:
                 raise
@@ -215,10 +217,10 @@ class Autosave:
         moment, entries = self._saved
         return moment is run._now and entries == len(run._log)
 
-    def _save(self, run: Run) -> None:
+    def _save(self, run: Run, *, measured: bool) -> None:
         begun, place = time.monotonic(), (run._now, len(run._log))
         try:
-            save(run, self.directory)
+            save(run, self.directory, measured=measured)
             self._saved, self._failing = place, False
         finally:
             ended = time.monotonic()
