@@ -16,11 +16,13 @@ import downslope as ds
 from downslope.errors import InputError
 from downslope.network import MeanSquaredError, Network
 from downslope.training import saved_document
-from downslope.training.checkpoint import CheckpointWarning, read_checkpoint
+from downslope.training.arrays_file import Arrays
+from downslope.training.checkpoint import CheckpointWarning, Writer, read_checkpoint, write_checkpoint
 from downslope.training.guard import Guard
 from downslope.training.saving import Autosave, header
 
 DATA = ds.data.spiral(20)
+STORED = Arrays({"inputs": DATA.inputs, "targets": DATA.targets})
 
 
 def made(optimizer=None, **settings):
@@ -214,6 +216,38 @@ def test_a_broken_checkpoint_is_skipped_and_said(run, saved):
     other.train(1, progress=False)
     other.save(saved)
     assert ds.Run.load(saved).parameters.tobytes() == run.parameters.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("batch_size", -5), ("batch_size", 0), ("batch_size", 61), ("batch_size", 1.5), ("pending_batch_size", 0)],
+)
+def test_a_document_of_somebody_elses_that_no_training_can_go_on_from_is_refused(run, saved, name, value):
+    found = read_checkpoint(saved)
+    writer = Writer(run.id, [found.digest])
+    write_checkpoint(saved, found.arrays, {**found.document, name: value}, lasting={"data": STORED}, writer=writer)
+    with pytest.raises(
+        ds.InputError, match="must hold a state that fits its network and data. Received: another batch"
+    ):
+        ds.Run.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("parameters", np.zeros(3, np.float32)),
+        ("last_update", np.zeros(27)),
+        ("counts", np.array([2, 2, 1, 0])),
+        ("counts", np.array([2, 2, -1, 0])),
+        ("counts", np.array([-2, 2, 0, 0])),
+    ],
+)
+def test_arrays_of_somebody_elses_that_do_not_fit_are_refused(run, saved, name, array):
+    found = read_checkpoint(saved)
+    writer, arrays = Writer(run.id, [found.digest]), {**found.arrays, name: array}
+    write_checkpoint(saved, arrays, found.document, lasting={"data": STORED}, writer=writer)
+    with pytest.raises(ds.InputError, match="must hold a state that fits its network and data"):
+        ds.Run.load(saved)
 
 
 def test_another_version_is_said(saved, monkeypatch):

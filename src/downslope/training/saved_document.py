@@ -18,8 +18,9 @@ from downslope.training.saved_state import digest_of
 
 if TYPE_CHECKING:
     from downslope.training.run import Run
+    from downslope.training.timeline import Moment
 
-__all__ = ["check_same", "data_told", "document_of", "now", "same_python", "why_bits_may_differ"]
+__all__ = ["check_fits", "check_same", "data_told", "document_of", "now", "same_python", "why_bits_may_differ"]
 
 MOST_PRODUCTS = 10**8  # rows times parameters: a state is measured in some milliseconds
 
@@ -145,6 +146,30 @@ def check_same(run: Run, document: Mapping[str, Any], directory: str | os.PathLi
         raise InputError(
             f"the initial weights must be those of the run saved in {directory}, which its log begins with. "
             f"Received: others of the same seed, by {_by(document)}"
+        )
+
+
+def check_fits(run: Run, moment: Moment, directory: str | os.PathLike[str]) -> None:
+    """Raise InputError where what was read is nothing that training can go on from; machine code would not notice.
+
+    Digests tell of every damage, so such a checkpoint was written by somebody else.
+    """
+    state, like = moment.state, run.state
+    sizes = [size for size in (moment.batch_size, moment.pending) if size is not None]
+    arrays = {"parameters": state.parameters, "last_update": state.last_update, **state.slots}
+    wrong = [
+        name
+        for name, array in arrays.items()
+        if array.dtype != like.parameters.dtype or array.shape != like.parameters.shape
+    ]
+    if not all(isinstance(size, int) and 1 <= size <= run.problem.rows for size in sizes):
+        wrong.append("batch_size")
+    elif not 0 <= state.batch < -(-run.problem.rows // moment.batch_size):
+        wrong.append("batch")
+    wrong += [name for name in ("step", "epoch", "slots_since") if getattr(state, name) < 0]
+    if wrong:
+        raise InputError(
+            f"{os.fspath(directory)} must hold a state that fits its network and data. Received: another {wrong[0]}"
         )
 
 

@@ -31,7 +31,7 @@ from downslope.training.guard import Guard
 from downslope.training.log import Entry, Log, Parent
 from downslope.training.own_code import changed_code, given_classes
 from downslope.training.run import Run
-from downslope.training.saved_document import check_same, document_of, now, same_python, why_bits_may_differ
+from downslope.training.saved_document import check_fits, check_same, document_of, now, same_python, why_bits_may_differ
 from downslope.training.saved_state import arrays_of, digest_of, history_from, state_from
 from downslope.training.timeline import Moment
 
@@ -122,13 +122,15 @@ def load(
     told = document["header"]
     run._id, run.parent = told["id"], Parent.of(told)
     run.history = history_from(found.arrays, run.history)
-    run._now = Moment(
+    moment = Moment(
         state_from(found.arrays, tuple(document["slots"])),
         from_description(document["optimizer"], own_rules, own_schedules),
         document["batch_size"],
         document["pending_batch_size"],
         document["acted"],
     )
+    check_fits(run, moment, directory)
+    run._now = moment
     run._log = Log(Entry.from_description(one, own_rules, own_schedules) for one in document["log"])
     run._coming, run._quiet_until = run._log.acting()[run._now.done :], document["quiet_until"]
     if all(entry.step < run.step for entry in run._log.acting()[: run._now.done]):  # a moment is as before any change
