@@ -1,4 +1,6 @@
-"""For all tests: Hypothesis measures no time, and the examples it tries are the same each time."""
+"""For all tests: Hypothesis measures no time and tries the same examples each time; Ctrl-C is heard."""
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -8,3 +10,7 @@ settings.register_profile("suite", derandomize=True, database=None, **UNTIMED)
 # Other examples each time: pytest --hypothesis-profile=search
 settings.register_profile("search", derandomize=False, **UNTIMED)
 settings.load_profile("suite")
+
+# A shell's background job has Ctrl-C ignored, which its children inherit: what is interrupted here would go on for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
