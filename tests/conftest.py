@@ -11,6 +11,6 @@ settings.register_profile("suite", derandomize=True, database=None, **UNTIMED)
 settings.register_profile("search", derandomize=False, **UNTIMED)
 settings.load_profile("suite")
 
-# A shell's background job has Ctrl-C ignored, which its children inherit: what is interrupted here would go on for ever.
+# A shell's background job has Ctrl-C ignored, and so have its children: what is interrupted here would never end.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
