@@ -38,6 +38,7 @@ __all__ = [
     "alert_of",
     "check_watch",
     "clipped_steps",
+    "dead_window",
     "default_limits",
     "good_step",
     "hidden_biases",
@@ -91,6 +92,11 @@ def hidden_biases(network: Network) -> list[slice]:
     slices = network.parameter_slices()
     dense = [position for position, layer in enumerate(network.layers) if isinstance(layer, Dense)]
     return [slices[f"{position}.biases"][0] for position in dense[:-1]]
+
+
+def dead_window(problem: Problem) -> float:
+    """Return after how many steps without a gradient a unit counts as dead."""
+    return max(LEAST_DEAD, float(problem.steps_per_epoch))
 
 
 def memory_of(problem: Problem, state: State) -> NDArray[np.float64]:
@@ -176,8 +182,7 @@ class Look:
         if biases:
             alive = np.concatenate([gradient[where] for where in biases]) != 0
             last[alive] = self._step
-        window = max(LEAST_DEAD, self._problem.steps_per_epoch)
-        self._dead = float(np.mean(self._step - last >= window)) if len(last) else 0.0
+        self._dead = float(np.mean(self._step - last >= dead_window(self._problem))) if len(last) else 0.0
 
     def clip(self, gradient: FloatArray, gradient_norm: float) -> FloatArray:
         """Return the gradient, shortened where it is too long."""

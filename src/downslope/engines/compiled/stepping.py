@@ -41,17 +41,16 @@ __all__ = ["penalty_of", "take_step", "weigh", "weight_norm_of"]
 
 _judge, _shorten = (numba.njit(function, error_model="numpy") for function in (judge, guard.shorten))
 
-PARAMETERS, PENALTIES, SLOTS, UPDATE, BATCH, ROWS, HIDDEN, WATCHED = (
-    SIZES.index(name)
-    for name in ("parameters", "penalties", "slots", "update", "batch_size", "rows", "hidden", "watched")
+PARAMETERS, PENALTIES, SLOTS, UPDATE, HIDDEN, WATCHED = (
+    SIZES.index(name) for name in ("parameters", "penalties", "slots", "update", "hidden", "watched")
 )
 PENALTY, GRADIENT_NORM, UPDATE_RATIO, LARGEST, WEIGHT_NORM, FAILED = range(len(NUMBERS))
 (
     SIGNAL_STEP, SIGNAL_LOSS, SIGNAL_GRADIENT, SLOPE_BEFORE, SLOPE_AFTER, SLOPE_NOW, SIGNAL_UPDATE, SIGNAL_WEIGHTS,
     SIGNAL_LARGEST, SIGNAL_RATE, SIGNAL_DEAD,
 ) = range(len(SIGNALS))  # fmt: skip
-CLIP = len(LIMITS)  # stands behind the judge's limits
-UNITS, SLOPE, WATCHED_STEP, LEAST_DEAD = guard.UNITS, guard.SLOPE, guard.STEP, guard.LEAST_DEAD
+CLIP, DEAD_WINDOW = len(LIMITS), len(LIMITS) + 1  # stand behind the judge's limits
+UNITS, SLOPE, WATCHED_STEP = guard.UNITS, guard.SLOPE, guard.STEP
 MOST_SQUARES = 1e290  # of a piece, so that the sum over all pieces stays in the range of float64
 
 
@@ -164,9 +163,8 @@ def weight_norm_of(parameters: Any, count: Any) -> Any:
 
 
 @numba.njit(error_model="numpy")
-def _dead_share(sizes: Any, ranges: Any, gradient: Any, units: Any, step: Any) -> Any:
+def _dead_share(sizes: Any, ranges: Any, gradient: Any, units: Any, step: Any, window: Any) -> Any:
     """Take note of the hidden units that have a gradient; return the share of those that had none for long."""
-    window = max(LEAST_DEAD, np.float64((sizes[ROWS] + sizes[BATCH] - 1) // sizes[BATCH]))
     early = step - window + 1.0  # whose last one came before this is dead
     nothing, one, now, limit = repeat(0.0), repeat(1.0), repeat(step), repeat(early)
     counts, dead, unit = nothing, 0.0, 0
@@ -260,8 +258,9 @@ def take_step(
     first piece is scratch. numbers[WEIGHT_NORM] must hold the norm of the parameters given.
 
     Where the guard watches, `before` holds the last update instead and then this one, with room for a piece behind it;
-    `limits` are the judge's and the factor of clipping, `memory` is the guard's. `row` has the step's number, the mean
-    loss without penalty and the learning rate; the other signals and the codes are written there.
+    `limits` are the judge's, the factor of clipping and the steps after which a unit is dead; `memory` is the guard's.
+    `row` has the step's number, the mean loss without penalty and the learning rate; the other signals and the codes
+    are written there.
     """
     watched, scale, code = sizes[WATCHED] != 0, 1.0, 0
     numbers[FAILED] = 0.0
@@ -271,7 +270,7 @@ def take_step(
         return
     if watched:
         hidden, units = shift(ranges, 2 * sizes[PENALTIES]), shift(memory, UNITS)
-        row[SIGNAL_DEAD] = _dead_share(sizes, hidden, gradient, units, row[SIGNAL_STEP])
+        row[SIGNAL_DEAD] = _dead_share(sizes, hidden, gradient, units, row[SIGNAL_STEP], limits[DEAD_WINDOW])
     _add_penalty_gradient(sizes, ranges, strengths, parameters, gradient)
     numbers[GRADIENT_NORM] = sums.norm(gradient, sizes[PARAMETERS])
     if not numbers[GRADIENT_NORM] < math.inf:

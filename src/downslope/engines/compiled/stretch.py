@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from downslope.engines.compiled import tables as t
 from downslope.engines.compiled.kernels import update_kernel
 from downslope.engines.compiled.plan import Plan, aligned
-from downslope.engines.guard import alert_of, check_watch, memory_of
+from downslope.engines.guard import alert_of, check_watch, dead_window, memory_of
 from downslope.engines.judge import ALARM, MEMORY, SIGNALS
 from downslope.engines.metrics import scores, stopped
 from downslope.engines.problem import (
@@ -131,8 +131,8 @@ class Work:
     records, report, numbers : array
         What the steps tell (see `tables`): a row for each epoch, how far they came, and what a step is described by.
     limits, memory, signals, alerts : float64 array
-        For the guard: its limits and the factor of clipping, what it remembers, and room for what it tells: a row a
-        step if that is traced, else one, and the alerts.
+        For the guard: its limits with what stands behind them (see `take_step`), what it remembers, and room for what
+        it tells: a row a step if that is traced, else one, and the alerts.
     sizes : int64 array
         The plan's, with what belongs to the rule and to the guard.
     """
@@ -166,7 +166,8 @@ class Work:
         self.signals, self._watch = np.zeros((1, t.ROW)), watch
         if watch is not None:
             self.before[:count] = state.last_update
-            self.limits, self.memory = np.append(watch.limits, watch.clip), memory_of(problem, state)
+            self.limits = np.append(watch.limits, (watch.clip, dead_window(problem)))
+            self.memory = memory_of(problem, state)
             self.alerts = np.empty((MOST_ALERTS, t.ALERT))
             if watch.trace is not None:
                 self.signals = watch.trace[state.step - first :]

@@ -142,7 +142,7 @@ def train(
     cells, report
         Control's cells; the steps made, the epochs completed, the batches since, and what was not finite.
     rates, limits, memory, signals, alerts
-        For the guard: the learning rate of each step; the judge's limits and the factor of clipping; what it remembers;
+        For the guard: the learning rate of each step; the limits (see `take_step`); what it remembers;
         a row of signals for each step if they are traced, else one; the rows of alerts.
     steps, first_step, epoch, batch
         How many, the number of the first, its epoch, and the updates already made in that.
