@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -247,7 +248,9 @@ def test_the_step_a_run_stands_at_is_no_way_back():
     run.change(learning_rate=1e30)
     with pytest.raises(ds.NonFiniteError) as burst:
         run.train(40, on_event=lambda *_: None)
-    run.state.guard[GOOD] = run.step  # as where the last step looked well, until its loss was known
+    memory = run.state.guard.copy()
+    memory[GOOD] = run.step  # as where the last step looked well, until its loss was known
+    run._now = replace(run._now, state=replace(run.state, guard=memory))
     wreck = wrecked_by(run, [], burst.value)
     assert wreck.back == ("--at-epoch", str(int(np.argmin(run.history.loss))))
 
