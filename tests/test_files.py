@@ -72,6 +72,7 @@ def test_a_disk_that_fails_is_one_sentence_and_keeps_the_old_file(tmp_path, monk
         ("a.txt", r"plot must be a file ending in .png or .svg. Received: plot='a.txt'"),
         ("folder.png", "plot must be a file, not a directory"),
         ("no/a.png", "plot must be a file in a directory that exists"),
+        ("", r"plot must be a file ending in .png or .svg, not an empty text. Received: plot=''"),
         (7, "plot must be a file ending in .png or .svg. Received: plot=7"),
     ],
 )

@@ -1,5 +1,8 @@
 """`python -m downslope` is the command."""
 
-from downslope.cli import main
+try:
+    from downslope.cli import main
 
-main()
+    main()
+except KeyboardInterrupt:  # while even the command itself was being loaded
+    raise SystemExit(130) from None

@@ -16,10 +16,17 @@ from downslope.errors import InputError
 if TYPE_CHECKING:
     import polars
 
-__all__ = ["TABLES", "locked", "made_directory", "place", "write_table", "written_whole"]
+__all__ = ["TABLES", "locked", "made_directory", "named", "place", "write_table", "written_whole"]
 
 TABLES = (".csv", ".tsv", ".parquet")
 UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}  # of an fsync that a file system has not for directories
+
+
+def named(name: str, given: str, rule: str) -> str:
+    """Return a path's text, or raise InputError where there is none: `Path("")` would be the present directory."""
+    if not given:
+        raise checks.refuse(name, f"{rule}, not an empty text", given)
+    return given
 
 
 def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
@@ -38,7 +45,7 @@ def place(name: str, given: Any, endings: tuple[str, ...]) -> Path:
     rule = f"a file ending in {', '.join(others)} or {last}" if others else f"a file ending in {last}"
     if not isinstance(given, (str, os.PathLike)):
         raise checks.refuse(name, rule, given)
-    path = Path(given)
+    path = Path(named(name, given, rule) if isinstance(given, str) else given)
     if path.suffix.lower() not in endings:
         raise checks.refuse(name, rule, str(path))
     if path.is_dir():

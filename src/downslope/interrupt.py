@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["Terminated", "deferred_interrupt", "terminations"]
+__all__ = ["Stages", "Terminated", "deferred_interrupt", "in_stages", "terminations"]
 
 # What ends a command in an orderly way; a terminal that is closed sends SIGHUP, which Windows does not have.
 TERMINATIONS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -95,6 +95,69 @@ def deferred_interrupt(stop: Callable[[], None]) -> Iterator[None]:
                 signal.signal(number, handler)
         if request.number:
             request.interrupt()
+
+
+class Stages(_Request):
+    """A handler of a command that works in stages: an interrupt ends the stage under way, never those after it.
+
+    The first one is a wish where the stage takes it as such (`deferred_interrupt`). Between two stages an interrupt is
+    only remembered.
+
+    Attributes
+    ----------
+    ended_by : KeyboardInterrupt or None
+        What ended a stage, the first that did.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended_by: KeyboardInterrupt | None = None
+        self._is_open = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        if not self.number:
+            self.number = number
+            for stop in self.stops:
+                stop()
+            if self.stops:
+                return
+        if self._is_open:
+            self.interrupt()
+
+    def tried(self, work: Callable[[], object]) -> bool:
+        """Do the work of one stage; return whether it was done, and not interrupted."""
+        try:
+            self._is_open = True
+            work()
+        except KeyboardInterrupt as interrupt:
+            self.ended_by = self.ended_by or interrupt
+            return False
+        finally:
+            self._is_open = False
+        return True
+
+
+@contextmanager
+def in_stages() -> Iterator[Stages]:
+    """Let interrupts end a stage of the block, not the block; what ended one is raised again when the block ends well.
+
+    Where the program handles or ignores Ctrl-C in a way of its own, and outside the main thread, it goes on to.
+    """
+    stages = Stages()
+    before = {number: signal.getsignal(number) for number in USUAL if _is_main()}
+    before = {number: handler for number, handler in before.items() if handler is USUAL[number]}
+    for number in before:
+        signal.signal(number, stages)
+    try:
+        yield stages
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stages.ended_by is not None:
+        raise stages.ended_by
+    if stages.number:
+        stages.interrupt()
 
 
 def _is_main() -> bool:

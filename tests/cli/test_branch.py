@@ -30,6 +30,13 @@ def test_a_schedule_begins_at_the_branch_with_the_rate_in_force(command, tmp_pat
     assert [text.split("lr: ")[1] for text in made.lines] == ["0.5", "0.5", "0.25"]
 
 
+def test_a_branch_goes_as_far_as_the_other_was_to_go(command, tmp_path):
+    command(f"{TRAIN} --epochs 60 --save", tmp_path / "a")
+    (tmp_path / "a" / "plan.json").write_text('{"epochs": 90}')
+    assert command("branch --at 40", tmp_path / "a").status == 0
+    assert ds.Run.load(tmp_path / "a-2").epoch == 90
+
+
 def test_wrong_input_is_one_sentence_and_makes_nothing(command, tmp_path):
     command(f"{TRAIN} --epochs 5 --save", tmp_path / "a")
     for options, sentence in (

@@ -1,6 +1,5 @@
 """`downslope train --save` and `downslope resume`, as a person types them."""
 
-import errno
 import json
 import os
 import re
@@ -12,9 +11,7 @@ import numpy as np
 import pytest
 
 import downslope as ds
-from downslope.cli.wreck import wrecked_by
-from downslope.training.log import Entry
-from downslope.training.saving import Autosave
+from downslope.cli import resume
 
 TRAIN = "train spiral --layers 8 --optimizer sgd --learning-rate 0.5"
 
@@ -59,6 +56,13 @@ WRONG = [
     ("--autosave 0", "autosave must be above 0"),
     ("--epochs 1.5", "epochs must be a whole number"),
     ("--rule mine.py", "--rule must be given as script.py:Class"),
+    ("--rule=", "--rule must be given as script.py:Class. Received: --rule ''"),
+    ("--rule mine.py:Mine", "--rule must be script.py:Class. Received: mine.py:Mine, and there is no file 'mine.py'"),
+    ("--set=", "--set must be given as name=value. Received: --set ''"),
+    ("--decay 1 --schedule constant", "Received: --decay 1 --schedule constant"),
+    ("--set learning_rate=constant --decay 1", "give a schedule once. Received: Constant(0.5) and --decay 1"),
+    ("--epochs 1e20", "must be a whole number at least 0 and at most 9223372036854775807. Received: epochs=1e+20"),
+    ("--set batch_size=1e20", "at most 9223372036854775807. Received: batch_size=1e+20"),
 ]
 
 
@@ -156,87 +160,32 @@ def test_a_signal_that_nohup_ignores_stays_ignored(tmp_path):
     assert "epoch: 299," in rest
 
 
-def test_a_directory_another_process_went_on_with_is_left_and_the_run_kept_beside(command, tmp_path, monkeypatch):
+def test_what_is_changed_is_on_the_disk_before_the_plan_is(command, tmp_path, monkeypatch):
+    """A kill between the two must not leave a plan that goes on without the change."""
     command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
-    train = ds.Run.train
+    there = []
 
-    def train_and_be_overtaken(run, *given, **options):
-        other = ds.Run.load(tmp_path / "a")
-        train(other, 3)
-        other.save(tmp_path / "a")
-        train(run, *given, **options)
+    def planned(directory, epochs):
+        run = ds.Run.load(directory)
+        there.append((epochs, run.optimizer.learning_rate, run.guard.policy, len(run.log)))
 
-    monkeypatch.setattr(ds.Run, "train", train_and_be_overtaken)
-    done = command("resume --epochs 10", tmp_path / "a")
-    assert f"Not saved in {tmp_path / 'a'}: directory must be new, or as this run left it" in done.err
-    assert f"Saved in {tmp_path / 'a-2'}." in done.err
-    assert [ds.Run.load(tmp_path / name).epoch for name in ("a", "a-2")] == [23, 30]
+    monkeypatch.setattr(resume, "plan", planned)
+    command("resume --epochs 5 --set learning_rate=0.2 --guard rollback", tmp_path / "a")
+    assert there == [(25, 0.2, "rollback", 2)]
 
 
-def test_where_no_directory_takes_the_run_that_is_said_and_the_old_one_is_whole(command, tmp_path, monkeypatch):
-    command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
-    train = ds.Run.train
-
-    def full(run, directory):
-        directory.mkdir(exist_ok=True)
-        (directory / "data-1").write_text("as far as it came")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    def train_while_the_disk_fills_up(run, *given, **options):
-        monkeypatch.setattr(ds.Run, "save", full)
-        monkeypatch.setattr(Autosave, "holds", lambda *_: False)
-        train(run, *given, **options)
-
-    monkeypatch.setattr(ds.Run, "train", train_while_the_disk_fills_up)
-    done = command("resume --epochs 10", tmp_path / "a")
-    assert "NOT saved: " in done.err
-    assert "No space left on device" in done.err
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert ds.Run.load(tmp_path / "a").epoch >= 20
-
-
-def test_after_an_explosion_the_hint_is_a_lower_rate_and_it_works(command, tmp_path):
-    done = command(f"{TRAIN} --epochs 40 --guard stop --save", tmp_path / "a")
-    assert done.status == 0
-    burst = command("resume --epochs 40 --set learning_rate=500", tmp_path / "a")
-    assert burst.status == 1
-    [hint] = re.findall(r"To go on with a lower rate: downslope (resume .* --set learning_rate=\S+)", burst.err)
-    assert command(f"{hint} --epochs 5").status == 0
-
-
-def test_a_run_wrecked_after_an_alarm_is_told_how_to_go_back_and_that_works(command, tmp_path):
-    """Under "warn" nothing is undone: to go on with a wrecked run is no help."""
-    fine = command("train spiral --optimizer sgd --learning-rate 0.5 --epochs 400 --save", tmp_path / "a")
-    assert "To go on: downslope resume" in fine.err
-    wrecked = command("resume --epochs 60 --set learning_rate=60", tmp_path / "a")
-    assert wrecked.status == 0
-    assert re.search(r"^step 40\d: alarm: ", wrecked.err, re.MULTILINE)
-    assert "To go on" not in wrecked.err
-    pattern = r"its loss is \S+, and was 1\.0\d before the alarm at step 40\d\. To go back .*: downslope (branch .*)"
-    [hint] = re.findall(pattern, wrecked.err)
-    assert hint.split()[-4:] == ["--at", "400", "--set", "learning_rate=0.5"]
-    again = command(f"{hint} --epochs 20")
-    assert again.status == 0
-    assert ds.Run.load(tmp_path / "a-2").evaluate()["loss"] < 1.03
-    later = command("resume --epochs 20", tmp_path / "a")  # no alarm in this command
-    assert "To go on: downslope resume" in later.err
-
-
-def test_an_alarm_from_which_the_loss_recovered_is_no_wreck():
-    run = ds.Run(ds.MLP([2, 8, 3]), ds.data.spiral(20), ds.SGD(0.5), batch_size=20)  # three steps an epoch
-    run.train(40)
-    early, late = (Entry(3 * epoch, epoch, "alarm", "guard", "", good=3 * epoch - 5) for epoch in (2, 40))
-    watch = Entry(9, 3, "watch", "guard", "")
-    assert wrecked_by(run, [early, watch]) is None
-    run.change(learning_rate=500.0)
-    with pytest.warns(ds.GuardWarning):
-        run.train(5)
-    wreck = wrecked_by(run, [early, late, watch])
-    assert (wreck.good, wreck.before, wreck.loss) == (115, run.history.loss[38], run.evaluate()["loss"])
+@pytest.mark.parametrize("line", ["resume", "branch", f"{TRAIN} --save", f"{TRAIN} --plot", "resume a --history"])
+def test_an_empty_text_is_not_the_present_directory(command, tmp_path, monkeypatch, line):
+    command(f"{TRAIN} --epochs 5 --save", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    refused = command(line, "")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert re.search(r"must be a (directory|file).*, not an empty text\. Received: \w+=''", refused.err)
 
 
 def test_another_guard_on_a_saved_run(command, tmp_path):
     command(f"{TRAIN} --epochs 20 --save", tmp_path / "a")
+    assert "step 20: guard by user: off (was warn)" in command("branch --guard off", tmp_path / "a").err
     put = command("resume --guard rollback", tmp_path / "a")
     assert (put.status, put.lines) == (0, [])
     assert "step 20: guard by user: rollback (was warn)" in put.err
@@ -249,7 +198,7 @@ def test_another_guard_on_a_saved_run(command, tmp_path):
     assert "guard must shorten no gradients, as in the steps that were made" in refused.err
     made = command("branch --at 0 --guard clip --epochs 2", tmp_path / "a")
     assert made.status == 0, made.err
-    assert ds.Run.load(tmp_path / "a-2").guard == ds.Guard("clip")
+    assert ds.Run.load(tmp_path / "a-3").guard == ds.Guard("clip")
     assert ds.Run.load(tmp_path / "a").guard is None
 
 

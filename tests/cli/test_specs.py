@@ -1,8 +1,11 @@
 """An optimizer in one word."""
 
+from decimal import Decimal
+
 import pytest
 
 import downslope as ds
+from downslope.cli.options import Number
 from downslope.cli.specs import optimizer_spec
 from downslope.errors import InputError
 
@@ -50,6 +53,12 @@ def test_a_rule_of_ones_own_takes_settings_too(tmp_path):
     assert (plain.name(), plain.learning_rate, none) == ("signdescent", 0.01, set())
     set_, given = optimizer_spec(f"{script}:SignDescent:learning_rate=0.5")
     assert (set_.learning_rate, given) == (0.5, {"learning_rate"})
+
+
+@pytest.mark.parametrize("text", ["1e3", "1e16", "9e18", "-1E17", "10000000000000001"])
+def test_a_whole_number_is_one_however_it_is_typed(text):
+    number = Number().convert(text, None, None)
+    assert (type(number), number) == (int, int(Decimal(text)))
 
 
 FORM = r"--optimizer must be NAME\[:SETTING=VALUE,SETTING=VALUE\], as adam or .* Received: --optimizer "

@@ -294,6 +294,7 @@ def test_ctrl_c_keeps_and_draws_what_there_is(tmp_path):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "Traceback" not in err
+    assert "" not in err.splitlines()
     stopped = int(re.search(r"Stopped by Ctrl-C with (\d+) epochs done", err).group(1))
     assert (tmp_path / "p.png").exists()
     history = pl.read_csv(tmp_path / "h.csv")
@@ -309,6 +310,27 @@ def test_ctrl_c_has_its_status_also_where_it_comes_inside_an_exec(tmp_path):
         "main(['train', 'spiral'])\n"
     )
     assert subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, check=False).returncode == 130
+
+
+def test_ctrl_c_while_the_command_itself_is_loaded_is_no_traceback(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == sys.argv[-1]:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    script = "from downslope.cli import main; main()"
+    as_module, as_script = ["-m", "downslope"], ["-c", script]
+    modules = ("click", "downslope.cli.group", "downslope.cli.train")
+    for how, name in [(as_module, "downslope.cli"), *((as_script, name) for name in modules)]:
+        done = subprocess.run(
+            [sys.executable, *how, "train", name],
+            env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (name, done.returncode, done.stderr) == (name, 130, "")
 
 
 def test_a_reader_that_leaves_ends_it_quietly_and_the_files_are_written(tmp_path):

@@ -84,8 +84,8 @@ def test_what_is_set_is_in_the_log_and_what_is_the_same_is_not():
     run.guard = False
     run.guard = Guard("rollback", factor=4)
     assert [entry.line for entry in run.log] == [
-        "step 3: guard by user: None (was warn)",
-        "step 3: guard by user: Guard('rollback', factor=4.0) (was None)",
+        "step 3: guard by user: off (was warn)",
+        "step 3: guard by user: Guard('rollback', factor=4.0) (was off)",
     ]
     assert run.given["guard"] == run.guard == Guard("rollback", factor=4)
     assert run.log.acting() == []

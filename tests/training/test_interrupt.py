@@ -10,7 +10,7 @@ import threading
 import pytest
 
 import downslope as ds
-from downslope.interrupt import Terminated, deferred_interrupt, terminations
+from downslope.interrupt import Terminated, deferred_interrupt, in_stages, terminations
 
 
 def make():
@@ -55,6 +55,44 @@ def test_the_second_ctrl_c_interrupts_at_once():
         press()
         passed.append("second")
     assert passed == ["first"]
+
+
+def test_ctrl_c_ends_a_stage_and_not_those_after_it():
+    passed = []
+
+    def work(name, presses):
+        passed.append(name)
+        for _ in range(presses):
+            press()
+        passed.append(f"{name} done")
+
+    def wished():
+        with deferred_interrupt(lambda: passed.append("stop")):
+            work("wished", 1)
+
+    with pytest.raises(KeyboardInterrupt), in_stages() as stages:
+        assert not stages.tried(wished)
+        press()  # between two stages: nothing is lost by it
+        assert not stages.tried(lambda: work("first", 1))
+        assert stages.tried(lambda: work("second", 0))
+        passed.append("end")
+    assert passed == ["wished", "stop", "wished done", "first", "second", "second done", "end"]
+
+
+def test_ctrl_c_between_stages_is_raised_at_the_end():
+    with pytest.raises(KeyboardInterrupt), in_stages() as stages:
+        press()
+        assert stages.tried(lambda: None)
+
+
+def test_a_stage_that_fails_is_left_open_to_nobody():
+    def fail():
+        raise ZeroDivisionError
+
+    with pytest.raises(KeyboardInterrupt), in_stages() as stages:
+        with pytest.raises(ZeroDivisionError):
+            stages.tried(fail)
+        press()
 
 
 def test_ctrl_c_is_not_lost_when_the_block_fails():

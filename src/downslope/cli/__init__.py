@@ -18,12 +18,27 @@ from downslope.interrupt import Terminated, terminations
 __all__ = ["main"]
 
 
-def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one branch for each way to end
+def main(arguments: list[str] | None = None) -> None:
     """Run the command; every error is one sentence on stderr and an exit status."""
+    try:
+        status = _done(arguments)
+    except KeyboardInterrupt as interrupt:  # a further one, or one before there was anything to stop
+        status = _status(interrupt)
+    if status in {129, 130, 143}:
+        if arguments is None:  # this process is the command: what it is told now comes too late
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # An interrupt that came inside an exec, as when an import makes a named tuple, would have `python -m` end by
+        # the signal, whatever status it is given; another exec takes that back.
+        exec("")
+    sys.exit(status)
+
+
+def _done(arguments: list[str] | None) -> int:  # noqa: PLR0911 - one for each way to end
+    """Do what the arguments ask for; return the exit status."""
     import click
 
     from downslope.cli.group import downslope
-    from downslope.cli.output import ReaderLeftError
+    from downslope.cli.output import InterruptedCommandError, ReaderLeftError
 
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):  # an encoding without θ or ← shows ? there
@@ -36,32 +51,26 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
             sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
-        status = 0
+        return 0
     except click.ClickException as error:
-        status = _say(_sentence(error), 2)
-    except click.exceptions.Abort as abort:  # the command has said what it kept
-        status = _status(abort.__cause__)
+        return _say(_sentence(error), 2)
+    except (InterruptedCommandError, click.exceptions.Abort) as stop:  # the command has said what it kept
+        return _status(stop.__cause__)
     except ExplosionError as error:
-        status = _say(str(error), 1)
+        return _say(str(error), 1)
     except (InputError, MissingExtraError, RuleError) as error:
-        status = _say(str(error), 2)
+        return _say(str(error), 2)
     except MemoryError as error:
-        status = _say(f"this machine does not have the memory that it would take: {error}", 2)
-    except KeyboardInterrupt as interrupt:
-        status = _status(interrupt)
+        return _say(f"this machine does not have the memory that it would take: {error}", 2)
     except Warning as warning:  # where Python was told to treat warnings as errors
-        status = _say(str(warning), 2)
+        return _say(str(warning), 2)
     except ReaderLeftError:
         # Python must not complain about it again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 141
+        return 141
     except OSError as error:
-        status = _say(f"{error.filename or 'standard output'} could not be used: {error.strerror or error}", 2)
-    if status in {129, 130, 143}:
-        # An interrupt that came inside an exec, as when an import makes a named tuple, would have `python -m` end by
-        # the signal, whatever status it is given; another exec takes that back.
-        exec("")
-    sys.exit(status if isinstance(status, int) else 0)
+        return _say(f"{error.filename or 'standard output'} could not be used: {error.strerror or error}", 2)
+    return status if isinstance(status, int) else 0
 
 
 def _status(interrupt: BaseException | None) -> int:

@@ -8,11 +8,21 @@ import click
 
 from downslope import checks
 from downslope.cli.changes import change_options, changes_from, loaded, rule_texts
-from downslope.cli.directories import SAVE, autosave_option, autosave_seconds, begun, beside, new_directory, saved_run
+from downslope.cli.directories import (
+    SAVE,
+    autosave_option,
+    autosave_seconds,
+    begun,
+    beside,
+    new_directory,
+    planned,
+    saved_run,
+)
 from downslope.cli.guarding import guarded
-from downslope.cli.options import Number, SectionedCommand, option
+from downslope.cli.options import Number, SectionedCommand, option, whole
 from downslope.cli.problem import TRAINING
-from downslope.cli.running import Output, Saved, go_on, output_options
+from downslope.cli.running import Output, go_on, output_options
+from downslope.cli.saved import Saved
 from downslope.errors import InputError
 from downslope.training import Run
 
@@ -28,7 +38,7 @@ __all__ = ["command"]
     "--epochs",
     type=Number(),
     metavar="N",
-    help="Passes over the data, from there. Default: as far as the run it came from.",
+    help="Passes over the data, from there. Default: as far as the run it came from is to go.",
 )
 @change_options
 @option(SAVE, "--save", metavar="DIR", help="Where it is kept. Default: beside the other, as runs/wine-2.")
@@ -51,14 +61,16 @@ def command(
     if at is not None and at_epoch is not None:
         raise InputError(f"give --at or --at-epoch, not both. Received: --at {at} --at-epoch {at_epoch}")
     if epochs is not None:
-        checks.whole("epochs", epochs)
+        whole("epochs", epochs)
     seconds = autosave_seconds(autosave)
     path = saved_run(directory)
     place = beside(path) if save is None else new_directory(save)
     origin = loaded(path, options)
     run = _branched(origin, at, at_epoch)
     entries = [*run._set_out(changes_from(run, options)), *guarded(run, options["guard"])]
-    left = max(origin.epoch - run.epoch, 0) if epochs is None else epochs
+    # One that exploded, or was interrupted, stands before where it was to go: the branch goes all the way.
+    far = max(origin.epoch, planned(path) or 0)
+    left = max(far - run.epoch, 0) if epochs is None else epochs
     with begun(run, place, left):
         go_on(run, left, output, Saved(place, seconds, rule_texts(options)), told=entries)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from downslope import checks
 from downslope.cli.guarding import guard_option
 from downslope.cli.options import (
     Number,
@@ -17,6 +17,7 @@ from downslope.cli.options import (
     rule_options,
     settings_from,
     settings_of,
+    whole,
 )
 from downslope.cli.problem import OPTIMIZER, TRAINING
 from downslope.errors import InputError
@@ -80,8 +81,8 @@ def rules_from(options: dict[str, Any]) -> list[type[Optimizer]]:
     """Return the rules of a user's own that the options name."""
     for text in options["rules"]:
         if ":" not in text:
-            raise InputError(f"--rule must be given as script.py:Class. Received: --rule {text}")
-    return [rule_from(text) for text in rule_texts(options)]
+            raise InputError(f"--rule must be given as script.py:Class. Received: --rule {shlex.quote(text)}")
+    return [rule_from(text, "--rule" if text in options["rules"] else "optimizer") for text in rule_texts(options)]
 
 
 def loaded(path: Path, options: dict[str, Any]) -> Run:
@@ -110,7 +111,7 @@ def changes_from(run: Run, options: dict[str, Any]) -> dict[str, Any]:
     if len(sizes) > 1:
         raise InputError(f"batch_size must be given once. Received: {' and '.join(map(str, sizes))}")
     if sizes:
-        changes["batch_size"] = checks.whole("batch_size", sizes[0], at_least=1)
+        changes["batch_size"] = whole("batch_size", sizes[0], at_least=1)
     settings, decay, schedule = settings_of(options), options["decay"], options["schedule"]
     if options["optimizer"] is not None:
         optimizer = optimizer_from(options["optimizer"], settings, extra, decay=decay, schedule=schedule)

@@ -12,8 +12,9 @@ from typing import Any
 from downslope import checks
 from downslope.checks import Interval
 from downslope.cli.options import Number, option
+from downslope.cli.output import command_line, path_text
 from downslope.errors import InputError
-from downslope.files import locked, made_directory, written_whole
+from downslope.files import locked, made_directory, named, written_whole
 from downslope.training import Run
 from downslope.training.tree import holds_run
 
@@ -57,29 +58,31 @@ def new_directory(text: str) -> Path:
     InputError
         If it holds a run, or anything else. Hidden files do not count.
     """
-    path = Path(text)
-    if not text or (path.exists() and not path.is_dir()):
+    path = Path(named("save", text, "a directory"))
+    if path.exists() and not path.is_dir():
         raise checks.refuse("save", "a directory, not a file", text)
     if not path.exists():
         return path
     if holds_run(path):
-        told = f"which holds a run: go on with it by `downslope resume {path}`, or choose another directory"
-        raise InputError(f"save must be a new directory. Received: {path}, {told}")
+        told = f"which holds a run: go on with it by `{command_line('resume', path)}`, or choose another directory"
+        raise InputError(f"save must be a new directory. Received: {path_text(path)}, {told}")
     if any(not name.startswith(".") for name in _names(path)):
-        raise InputError(f"save must be a new or an empty directory. Received: {path}, which holds other files")
+        rule = "a new or an empty directory"
+        raise InputError(f"save must be {rule}. Received: {path_text(path)}, which holds other files")
     return path
 
 
 def saved_run(text: str) -> Path:
     """Return the directory of a saved run, or raise InputError where there is none."""
-    path = Path(text)
+    path = Path(named("RUN", text, "a directory with a saved run"))
     if not path.is_dir():
         found = "is a file" if path.exists() else "does not exist"
-        raise InputError(f"RUN must be a directory with a saved run. Received: {text or repr(text)}, which {found}")
+        raise InputError(f"RUN must be a directory with a saved run. Received: {path_text(path)}, which {found}")
     if not holds_run(path):
         inside = sorted(one.name for one in path.iterdir() if one.is_dir() and holds_run(one))
         hint = f"; there are runs in it: {', '.join(inside[:5])}" + ", …" * (len(inside) > 5) if inside else ""
-        raise InputError(f"RUN must be a directory with a saved run. Received: {path}, which holds none{hint}")
+        told = f"{path_text(path)}, which holds none{hint}"
+        raise InputError(f"RUN must be a directory with a saved run. Received: {told}")
     return path
 
 
@@ -117,11 +120,11 @@ def held(directory: Path) -> Iterator[None]:
     try:
         handle = locked(directory / IN_USE)
     except OSError as error:
-        raise InputError(f"{directory} could not be written: {error.strerror or error}") from error
+        raise InputError(f"{path_text(directory)} could not be written: {error.strerror or error}") from error
     if handle is None:
         rule = "trained by one command at a time; another one is training it"
-        told = f"wait for it, or go another way with `downslope branch {directory}`"
-        raise InputError(f"a run must be {rule}: {told}. Received: {directory}")
+        told = f"wait for it, or go another way with `{command_line('branch', directory)}`"
+        raise InputError(f"a run must be {rule}: {told}. Received: {path_text(directory)}")
     try:
         yield
     finally:
@@ -147,4 +150,4 @@ def _names(path: Path) -> list[str]:
     try:
         return sorted(os.listdir(path))  # noqa: PTH208 - names alone
     except OSError as error:
-        raise InputError(f"{path} could not be read: {error.strerror or error}") from error
+        raise InputError(f"{path_text(path)} could not be read: {error.strerror or error}") from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
 from downslope._version import __version__
+from downslope.cli.output import InterruptedCommandError
 
 __all__ = ["downslope"]
 
@@ -39,6 +41,13 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"downslope.cli.{cmd_name.replace('-', '_')}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an interrupt comes out as an error of our own, as click prints an empty line for it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise InterruptedCommandError from interrupt
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands."""

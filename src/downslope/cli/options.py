@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import click
 
-from downslope import schedules
+from downslope import checks, schedules
 from downslope.cli.output import shown
 from downslope.errors import InputError
 from downslope.rules import RULES, Optimizer, Setting, rule
@@ -26,6 +28,7 @@ __all__ = [
     "rule_options",
     "settings_from",
     "settings_of",
+    "whole",
 ]
 
 
@@ -41,8 +44,19 @@ class Number(click.ParamType[Any]):
                 number = kind(value)
             except ValueError:
                 continue
-            return int(number) if "." not in str(value) and abs(number) < 2**53 and number == int(number) else number
+            if "." in str(value) or not abs(number) < 2**63 or number != int(number):
+                return number
+            return number if kind is int else int(Decimal(value))  # exact, also where a float is not
         return value
+
+
+MOST = 2**63 - 1
+
+
+def whole(name: str, value: Any, *, at_least: int = 0) -> int:
+    """Return a number that was typed if it is whole; of 1e20, which is, the error says how large one may be."""
+    too_large = isinstance(value, (int, float)) and value > MOST
+    return checks.whole(name, value, at_least=at_least, at_most=MOST if too_large else None)
 
 
 class SectionedCommand(click.Command):
@@ -173,7 +187,7 @@ def settings_from(
     for text in texts:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not (key and equals and value):
-            raise InputError(f"--set must be given as name=value. Received: --set {text}")
+            raise InputError(f"--set must be given as name=value. Received: --set {shlex.quote(text)}")
         key = key.replace("-", "_")
         if key in found:
             raise InputError(f"{key} must be given once. Received: {key}={found[key]!r} and --set {text}")
@@ -208,10 +222,13 @@ def rate_schedule(given: Any, otherwise: float, *, decay: Any = None, text: str 
         If both are given, or a rate besides a schedule that has rates of its own.
     """
     if decay is not None and text is not None:
-        raise InputError("the learning rate must change in one way only: give --decay or --schedule, not both")
+        told = "the learning rate must change in one way only: give --decay or --schedule, not both"
+        raise InputError(f"{told}. Received: --decay {decay} --schedule {shlex.quote(text)}")
     rate = otherwise if given is None else given
     if callable(rate):
-        raise InputError("the learning rate must change in one way only: give a schedule once")
+        told = "the learning rate must change in one way only: give a schedule once"
+        beside = f"--decay {decay}" if text is None else f"--schedule {text}"
+        raise InputError(f"{told}. Received: {rate!r} and {beside}")
     if text is None:
         return schedules.InverseTime(rate, decay=decay)
     found = schedules.parse(text, rate)
@@ -220,20 +237,21 @@ def rate_schedule(given: Any, otherwise: float, *, decay: Any = None, text: str 
     return found
 
 
-def rule_from(name: str) -> type[Optimizer]:
-    """Return the rule of that name, or the one of a user's own that `script.py:Class` names."""
+def rule_from(name: str, option: str = "optimizer") -> type[Optimizer]:
+    """Return the rule of that name, or the one of a user's own that `script.py:Class` names, as `option` gave it."""
     if name.lower().endswith(".py"):
         raise InputError(f"a rule in a script must be named as script.py:Class. Received: {name}")
-    return _own_rule(name) if ":" in name else rule(name)
+    return _own_rule(name, option) if ":" in name else rule(name)
 
 
-def _own_rule(text: str) -> type[Optimizer]:
+def _own_rule(text: str, option: str) -> type[Optimizer]:
     """Return the class a user named as `script.py:Class`; the script is run, as a module beside its neighbours."""
     import runpy
 
     file, _, name = text.rpartition(":")
     if not Path(file).is_file():
-        raise InputError(f"optimizer must be a rule's name or script.py:Class. Received: no file {file!r}")
+        rule = "script.py:Class" if option == "--rule" else "a rule's name or script.py:Class"
+        raise InputError(f"{option} must be {rule}. Received: {text}, and there is no file {file!r}")
     sys.path.insert(0, str(Path(file).resolve().parent))
     try:
         found = runpy.run_path(file).get(name)

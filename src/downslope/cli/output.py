@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,7 +14,24 @@ import click
 
 from downslope.errors import InputError
 
-__all__ = ["ReaderLeftError", "counted", "print_columns", "print_list", "say", "shown", "stopped", "tell", "written"]
+__all__ = [
+    "InterruptedCommandError",
+    "ReaderLeftError",
+    "command_line",
+    "counted",
+    "path_text",
+    "print_columns",
+    "print_list",
+    "say",
+    "shown",
+    "stopped",
+    "tell",
+    "written",
+]
+
+
+class InterruptedCommandError(Exception):
+    """A command was interrupted; its cause is the KeyboardInterrupt."""
 
 
 class ReaderLeftError(Exception):
@@ -37,6 +56,27 @@ def tell(sentence: str) -> None:
 def stopped(interrupt: KeyboardInterrupt) -> str:
     """Return by what a command was stopped, as its last sentence begins."""
     return f"Stopped by {str(interrupt) or 'Ctrl-C'}"
+
+
+def command_line(command: str, path: Path, *more: str) -> str:
+    """Return `downslope COMMAND PATH MORE …` as a shell takes it, whatever the path is called."""
+    place = str(path)
+    return " ".join(["downslope", command, *map(_quoted, (f"./{place}" if place.startswith("-") else place, *more))])
+
+
+def path_text(path: Path) -> str:
+    """Return a path as it is told of: bytes that are no text are shown as such."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a shell takes it; one that is not UTF-8 in the form that bash, zsh and ksh know."""
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        plain = word.replace("\\", "\\\\").replace("'", "\\'")
+        return "$'" + os.fsencode(plain).decode("utf-8", "backslashreplace") + "'"
+    return shlex.quote(word)
 
 
 def counted(number: int, thing: str) -> str:

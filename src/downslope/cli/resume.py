@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from downslope import checks
 from downslope.cli.changes import asks_for_changes, change_options, changes_from, loaded, rule_texts
 from downslope.cli.directories import autosave_option, autosave_seconds, held, plan, planned, saved_run
 from downslope.cli.guarding import guarded
-from downslope.cli.options import Number, SectionedCommand, option
+from downslope.cli.options import Number, SectionedCommand, option, whole
 from downslope.cli.output import counted, tell
 from downslope.cli.problem import TRAINING
-from downslope.cli.running import Output, Saved, go_on, output_options
+from downslope.cli.running import Output, go_on, output_options
+from downslope.cli.saved import Saved
 from downslope.training import Run
 
 __all__ = ["command"]
@@ -48,7 +48,7 @@ def command(*, directory: str, epochs: Any, autosave: Any, **options: Any) -> No
     """
     output = Output.taken(options)
     if epochs is not None:
-        checks.whole("epochs", epochs)
+        whole("epochs", epochs)
     seconds = autosave_seconds(autosave)
     path = saved_run(directory)
     if epochs == 0 and not asks_for_changes(options):
@@ -65,6 +65,8 @@ def command(*, directory: str, epochs: Any, autosave: Any, **options: Any) -> No
             go_on(run, 0, output, told=run.log)
             tell(f"It has done the {counted(run.epoch, 'epoch')} it was asked for; to go on, give --epochs.")
             return
+        if entries:  # the change is on the disk before the plan is: a kill leaves no plan that goes on without it
+            run.save(path)
         plan(path, run.epoch + left)
         go_on(run, left, output, Saved(path, seconds, rule_texts(options)), told=entries)
 

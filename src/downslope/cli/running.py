@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from downslope import checks
-from downslope.cli.directories import beside
 from downslope.cli.lines import Lines
-from downslope.cli.options import Number, option
+from downslope.cli.options import Number, option, whole
 from downslope.cli.output import counted, stopped, tell, written
 from downslope.cli.problem import OUTPUT
-from downslope.cli.wreck import wrecked_by
+from downslope.cli.saved import Saved
 from downslope.errors import ExplosionError, InputError
 from downslope.files import TABLES, place, write_table
+from downslope.interrupt import Stages, in_stages
 from downslope.training import Run
 from downslope.training.log import Entry
 
-__all__ = ["Output", "Saved", "go_on", "output_options"]
+__all__ = ["Output", "go_on", "output_options"]
 
 Writer: TypeAlias = tuple[Path, Callable[[Run, Path], object]]
 
@@ -62,7 +60,7 @@ class Output:
         InputError
             If a file could not be written, or `--every` is no whole number of at least 1.
         """
-        every = checks.whole("every", options.pop("every"), at_least=1)
+        every = whole("every", options.pop("every"), at_least=1)
         return cls(
             every, options.pop("as_json"), options.pop("progress"),
             tuple(_writers(options.pop("plot"), options.pop("history"))),
@@ -72,50 +70,6 @@ class Output:
     def paths(self) -> list[Path]:
         """The files that will be written."""
         return [path for path, _ in self.writers]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """Where a run is saved while it trains, how often, and where its rules stand that are the user's own."""
-
-    directory: Path
-    seconds: float
-    rules: Sequence[str] = ()
-
-    def told(self, run: Run, epochs: int, *, exploded: bool, since: int = 0) -> str:
-        """Return a sentence that says how to go on: to the epoch that was asked for, beyond it, or back from a wreck.
-
-        `since` is how long the run's log was before this command. Where the directory does not take the run (another
-        process wrote to it, the disk is full), it is saved beside.
-        """
-        autosave = run._autosave
-        if autosave is not None and not autosave.holds(run):
-            try:
-                run.save(self.directory)
-            except (InputError, OSError) as error:
-                other = replace(self, directory=beside(self.directory))
-                try:
-                    run.save(other.directory)
-                except (InputError, OSError) as worse:
-                    shutil.rmtree(other.directory, ignore_errors=True)  # it was new, and what is in it is no run
-                    return f"NOT saved: {worse}"
-                run.autosave(None)
-                instead = other.told(run, epochs, exploded=exploded, since=since)
-                return f"Not saved in {self.directory}: {error}. {instead}"
-        rules = [word for rule in self.rules for word in ("--rule", rule)]
-        if (wreck := wrecked_by(run, run.log[since:])) is not None:
-            words = ["downslope", "branch", str(self.directory), "--at", str(wreck.good), *rules]
-            words += ["--set", f"learning_rate={wreck.rate:.2g}"]
-            told = f"its loss is {wreck.loss:.3g}, and was {wreck.before:.3g} before the alarm at step {wreck.step}"
-            return f"Saved in {self.directory}; {told}. To go back to there with a lower rate: {shlex.join(words)}"
-        words = ["downslope", "resume", str(self.directory), *rules]
-        if exploded:
-            rate, last = run.optimizer.at(run.step + 1).learning_rate, run.state.learning_rate
-            words += ["--set", f"learning_rate={last if last < rate else rate / 10:.2g}"]
-            return f"Saved in {self.directory}. To go on with a lower rate: {shlex.join(words)}"
-        if run.epoch < epochs:
-            return f"Saved in {self.directory}. To go on to epoch {epochs:,}: {shlex.join(words)}"
-        return f"Saved in {self.directory}. To go on: {shlex.join(words)} --epochs N"
 
 
 def go_on(
@@ -146,20 +100,33 @@ def go_on(
     started = time.perf_counter()
     if saved is not None:
         run.autosave(saved.directory, saved.seconds)
-    exploded, since = False, len(run.log)
-    try:
-        run.train(epochs, progress=output.progress, on_epoch=lines.epoch, every=output.every, on_event=lines.event)
-    except KeyboardInterrupt as interrupt:
-        tell(f"{stopped(interrupt)} with {counted(run.epoch, 'epoch')} done.")
-        raise
-    except ExplosionError:
-        exploded = True
-        raise
-    finally:  # however it ended, what there is is kept
-        failure = written(run, output.writers)
-        lines.summary(time.perf_counter() - started)
-        if saved is not None:
-            tell(saved.told(run, target, exploded=exploded, since=since))
+    explosion, since = None, len(run.log)
+    train = partial(
+        run.train, epochs, progress=output.progress, on_epoch=lines.epoch, every=output.every, on_event=lines.event
+    )
+    with in_stages() as stages:
+        try:
+            if not stages.tried(train) and stages.ended_by is not None:
+                tell(f"{stopped(stages.ended_by)} with {counted(run.epoch, 'epoch')} done.")
+        except ExplosionError as error:
+            explosion = error
+            raise
+        finally:  # however it ended, what there is is kept
+            try:
+                _show(stages, run, output, lines, started)
+            finally:  # whatever becomes of the output, the last word is where the run is, and how to go on
+                if saved is not None:
+                    tell(saved.last_word(stages, run, target, explosion=explosion, since=since))
+
+
+def _show(stages: Stages, run: Run, output: Output, lines: Lines, started: float) -> None:
+    """Write the files that were asked for, say how the run stands, and raise what went wrong with the files."""
+    seconds = time.perf_counter() - started
+    failures: list[InputError | None] = []
+    if output.writers and not stages.tried(lambda: failures.append(written(run, output.writers))):
+        tell("Interrupted: not every file that was asked for is written.")
+    stages.tried(lambda: lines.summary(seconds))
+    for failure in failures:
         if failure is not None:
             raise failure
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from downslope import checks
 from downslope.cli.directories import SAVE, autosave_option, autosave_seconds, begun, new_directory
 from downslope.cli.guarding import guard_option
-from downslope.cli.options import Number, SectionedCommand, option
+from downslope.cli.options import Number, SectionedCommand, option, whole
 from downslope.cli.problem import TRAINING, not_the_data, problem_from, problem_options
-from downslope.cli.running import Output, Saved, go_on, output_options
+from downslope.cli.running import Output, go_on, output_options
+from downslope.cli.saved import Saved
 from downslope.errors import InputError
 from downslope.training import Run
 
@@ -49,7 +49,7 @@ def command(*, source: str, epochs: Any, guard: str, save: str | None, autosave:
     downslope train wine.csv --target class --validation 0.2 --plot wine.png --save runs/wine
     """
     output = Output.taken(options)
-    checks.whole("epochs", epochs)
+    whole("epochs", epochs)
     if autosave is not None and save is None:
         raise InputError(f"--autosave is for --save. Received: --autosave {autosave}")
     seconds = autosave_seconds(autosave)

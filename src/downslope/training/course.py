@@ -163,7 +163,7 @@ class Course(Trained):
         if guard == before:
             return []
         checked_guard(guard, before, made=max(self.step, self._quiet_until))
-        was, is_ = ("None" if one is None else one.told for one in (before, guard))
+        was, is_ = ("off" if one is None else one.told for one in (before, guard))
         entry = Entry(self.step, self.epoch, "guard", "user", f"{is_} (was {was})", settings={"guard": (was, is_)})
         self._log.append(entry)
         self._guard, self.given = guard, {**self.given, "guard": guard}
