@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> None:  # noqa: PLR0912 - one bra
 
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):  # an encoding without θ or ← shows ? there
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):  # that of LC_ALL=C
             stream.reconfigure(errors="replace")
     try:
         with terminations():
