@@ -113,21 +113,28 @@ def settle_directory(directory: Path) -> None:
         os.close(handle)
 
 
-def made_directory(path: Path) -> None:
-    """Make a directory and those above it where they are missing, and return when they are on the disk.
+def made_directory(path: Path) -> list[Path]:
+    """Make a directory and those above it where they are missing; return those that were, the deepest first.
+
+    When this returns they are on the disk; where it fails, none of them is left.
 
     Raises
     ------
     InputError
         If that cannot be done.
     """
+    missing: list[Path] = []
     try:
         missing = [one for one in (path, *path.parents) if not one.exists()]
         path.mkdir(parents=True, exist_ok=True)
         for one in reversed(missing):
             settle_directory(one.parent)
     except OSError as error:
+        for one in missing:
+            with suppress(OSError):
+                one.rmdir()
         raise InputError(f"{path} could not be made: {error.strerror or error}") from error
+    return missing
 
 
 def locked(path: Path) -> int | None:

@@ -1,11 +1,13 @@
 import json
 import signal
 import sys
+from contextlib import contextmanager
 
 import polars as pl
 import pytest
 
 import downslope as ds
+from downslope.data import SETS
 from downslope.training.rate_test import RateTest, find_rate
 
 SMALL = "find-rate spiral --samples 10 --layers 8 --optimizer sgd --momentum 0.9"
@@ -72,6 +74,30 @@ def test_a_saved_run_is_tested_as_it_stands_and_stays_as_it_is(command, tmp_path
     assert {path.name: path.read_bytes() for path in saved.rglob("*") if path.is_file()} == before
 
 
+def test_a_run_of_a_rule_of_ones_own_says_how_to_name_it(command, tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text("from downslope import SGD\n\nclass Mine(SGD):\n    pass\n")
+    train = f"train spiral --samples 10 --layers 4 --epochs 2 --optimizer {script}:Mine --save"
+    assert command(train, tmp_path / "run").status == 0
+    told = command("find-rate", tmp_path / "run")
+    assert told.status == 2
+    assert told.err.endswith("; name it with --rule script.py:Class\n")
+    assert command("find-rate", tmp_path / "run", "--rule", f"{script}:Mine", "--hold", "0").status == 0
+
+
+def test_the_status_counts_one_as_one(command, monkeypatch):
+    told = []
+
+    @contextmanager
+    def status():
+        yield told.append
+
+    monkeypatch.setattr(sys.modules["downslope.cli.find_rate"], "_status", status)
+    assert command(f"{SMALL} --from 1e37 --to 1e38 --hold 5").status == 0
+    assert "1 constant rate tried" in told
+    assert "1 rate tested" in told
+
+
 def test_pictures_are_written(command, tmp_path):
     printed = command(f"{SMALL} --steps 30 --hold 20 --plot", tmp_path / "rates.png")
     assert printed.status == 0
@@ -97,6 +123,17 @@ def test_a_range_that_begins_too_late_is_told(command):
         "no suggestion: the loss never fell",
         "training explodes already at 50 (200 updates at a constant rate), the smallest rate tried: lower --from",
     ]
+
+
+def test_a_number_of_epochs_has_no_meaning_here(command):
+    printed = command(f"{SMALL} --epochs 4")
+    assert (printed.status, printed.out) == (2, "")
+    assert printed.err.startswith("downslope: No such option '--epochs'. ")
+
+
+def test_what_rounding_lets_fall_has_not_fallen(command):
+    printed = command("find-rate spiral --from 1e-30 --to 1e-20 --hold 0")
+    assert printed.lines[-1] == "no suggestion: the loss never fell"
 
 
 @pytest.mark.parametrize("pieces", [1, 15])
@@ -125,6 +162,15 @@ def test_ctrl_c_prints_what_was_found_so_far(command, monkeypatch, tmp_path, pie
         (f"{SMALL} --from 0", "from must be above 0. Received: from=0"),
         (f"{SMALL} --to x", "to must be a number above 0. Received: to='x'"),
         (f"{SMALL} --from 2 --to 1", "to must be above from, which is 2. Received: to=1"),
+        (
+            f"{SMALL} --from 1e-320 --to 1e308",
+            "to must be at most 1.8e+308 times from, which is 9.99989e-321. Received: to=1e+308",
+        ),
+        (
+            "find-rate t/oen",
+            f"SOURCE must be one of {', '.join(SETS)}, a path to a .csv, .tsv, .parquet file, or the directory of a "
+            "saved run. Received: 't/oen'",
+        ),
         (f"{SMALL} --steps 1", "steps must be a whole number at least 2. Received: steps=1"),
         (f"{SMALL} --hold 1.5", "hold must be a whole number at least 0. Received: hold=1.5"),
         (f"{SMALL} --seeds 0", "seeds must be a whole number at least 1. Received: seeds=0"),
@@ -138,7 +184,7 @@ def test_ctrl_c_prints_what_was_found_so_far(command, monkeypatch, tmp_path, pie
             f"{SMALL} --data-seed chapter --seeds 2",
             "seeds must be 1 where the seed is no number. Received: --seeds 2 with 'chapter'",
         ),
-        ("find-rate .", "RUN must be a directory with a saved run. Received: ., which holds none"),
+        ("find-rate .", "SOURCE must be a directory with a saved run. Received: ., which holds none"),
         ("find-rate . --momentum 0.5", "--momentum must be left out for a saved run, which is tested as it stands"),
         ("find-rate . --seeds 2", "seeds must be 1 for a saved run, which has its own. Received: --seeds 2"),
     ],

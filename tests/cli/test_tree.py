@@ -1,8 +1,13 @@
 """`downslope tree`, as a person types it."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -54,10 +59,116 @@ def test_orphans_copies_and_broken_ones_are_said(command, runs):
     assert "a cannot be read: " in printed.out
 
 
+def test_where_every_run_is_broken_that_is_said(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "u" / "x").mkdir(parents=True)
+    (tmp_path / "u" / "x" / "checkpoint-00000001.json").write_text("{}")
+    printed = command("tree u")
+    assert (printed.status, len(printed.lines)) == (0, 1)
+    assert printed.out.startswith("x cannot be read: directory must hold a whole checkpoint. Received: ")
+
+
 def test_a_directory_without_runs_is_refused(command, tmp_path):
-    for text in (str(tmp_path), str(tmp_path / "nope")):
-        refused = command("tree", text)
+    (tmp_path / "file").write_text("")
+    for text, told in (("", "holds none"), ("nope", "which does not exist"), ("file", "which is a file")):
+        refused = command("tree", str(tmp_path / text))
         assert (refused.status, refused.out, refused.err.count("\n")) == (2, "", 1)
+        assert text == "" or refused.err.endswith(f"Received: {tmp_path / text}, {told}\n")
+
+
+def test_a_run_that_lost_a_file_says_so(command, runs):
+    [data] = (runs / "slow").glob("data-*")
+    data.unlink()
+    for arrays in (runs / "fast").glob("checkpoint-*.safetensors"):
+        arrays.write_bytes(arrays.read_bytes()[:100])
+    newest = max((runs / "a").glob("checkpoint-*.safetensors"))
+    newest.write_bytes(newest.read_bytes()[:100])
+    printed = command("tree runs")
+    assert printed.status == 0
+    assert f"slow cannot go on: the data stored with it must be whole, where {data.name} is missing" in printed.lines
+    assert any(line.startswith("a: checkpoint ") and line.endswith(_cut_off(newest)) for line in printed.lines)
+    assert any(line.startswith("fast cannot be read: ") and "has 100 bytes, not " in line for line in printed.lines)
+    assert not any("fast " in line for line in printed.lines[1:3])  # no row
+    rows = {row["name"]: row for row in map(json.loads, command("tree runs --json").lines)}
+    assert rows["slow"]["lacking"] == [f"{data.name} is missing"]
+    assert rows["a"]["lacking"] == []
+    assert rows["fast"].keys() == {"name", "broken"}
+    assert command("resume runs/slow --epochs 1").status == 2
+
+
+def _cut_off(path):
+    [document] = [one for one in path.parent.glob("checkpoint-*.json") if one.stem == path.name[: len(one.stem)]]
+    return f"{path.name} has 100 bytes, not {json.loads(document.read_bytes())['content']['arrays']['size']}"
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="done in a process of nobody's")
+def test_a_folder_without_permission_is_said(command):
+    with tempfile.TemporaryDirectory() as place:  # those of pytest cannot be reached by others
+        assert command(f"{TRAIN} --epochs 1 --save", Path(place) / "a").status == 0
+        (Path(place) / "closed").mkdir(mode=0o700)
+        Path(place).chmod(0o755)
+        program = """
+import os, sys
+from downslope.training.tree import read_forest
+os.seteuid(65534)
+print(read_forest(sys.argv[1]).broken)
+"""
+        done = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True, check=True)
+    assert done.stdout == "(('closed', 'Permission denied'),)\n"
+
+
+def test_a_link_to_a_run_is_another_name_of_it(command, runs, tmp_path):
+    shutil.move(runs / "slow", tmp_path / "elsewhere")
+    (runs / "slow").symlink_to(tmp_path / "elsewhere")  # the only name of it in there
+    (runs / "Latest").symlink_to("fast")
+    (runs / "up").symlink_to(tmp_path)  # to a folder of runs: nothing that `resume` takes, and a circle
+    (runs / "a" / "self").symlink_to(".")
+    (runs / "gone").symlink_to("nowhere")
+    rows = {row["name"]: row for row in map(json.loads, command("tree runs --json").lines)}
+    copies = {name: row["copy_of"] for name, row in rows.items()}
+    assert copies == {"a": None, "slow": None, "fast": None, "Latest": "fast", "a/self": "a"}
+    printed = command("tree runs")
+    assert re.search(r"Latest .*the same run as fast", printed.out)
+    assert printed.out.count(" * ") == 1
+    assert not rows["Latest"]["best"]
+
+
+def test_a_name_cannot_write_to_the_terminal(command, runs):
+    (runs / "fast").rename(runs / "x\x1b[31m\ny\u202ez")
+    (runs / "b\x1b[0m").mkdir()
+    (runs / "b\x1b[0m" / "checkpoint-00000001.json").write_text("{}")
+    printed = command("tree runs")
+    assert printed.status == 0
+    assert "\x1b" not in printed.out
+    assert "\u202e" not in printed.out
+    assert r"x\x1b[31m\ny\u202ez" in printed.out
+    assert r"b\x1b[0m cannot be read: " in printed.out
+
+
+def test_a_directory_may_have_any_digit_in_its_name(command, runs):
+    (runs / "a").rename(runs / "1²")
+    printed = command("tree runs")
+    assert printed.status == 0
+    assert printed.lines[1].startswith("1² ")
+
+
+def test_a_terminal_of_no_width_is_taken_as_one_of_forty_columns(command, runs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = command("tree runs").out
+    monkeypatch.setenv("COLUMNS", "1")
+    assert command("tree runs").out == narrow
+
+
+def test_a_terminal_that_has_only_ascii_shows_a_question_mark(runs, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    (runs / "a").rename(runs / ("long" * 15))
+    for locale in ({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "ascii"}):
+        done = subprocess.run(
+            [sys.executable, "-m", "downslope", "tree", str(runs)],
+            capture_output=True, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **locale},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"longlonglonglonglonglonglon?" in done.stdout
 
 
 def test_a_long_descent_leaves_room_for_what_was_measured(command, tmp_path, monkeypatch):

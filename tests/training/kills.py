@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import downslope as ds
-from downslope.training import checkpoint
+from downslope.training import checkpoint, checkpoint_place
 
 SAVES_A_KILL = 1  # about; the longest wait adjusts itself to the disk
 
@@ -36,7 +36,7 @@ def fresh():
 
 def save_for_ever(directory, tell, quick):
     """Go on with the run and save it until killed."""
-    checkpoint.PATIENCE_SECONDS = 0.0  # nobody alive holds the lock
+    checkpoint_place.PATIENCE_SECONDS = 0.0  # nobody alive holds the lock
     if quick:
         os.fsync = lambda handle: time.sleep(0.001)
     run = ds.Run.load(directory) if any(directory.glob("checkpoint-*.json")) else fresh()

@@ -1,6 +1,7 @@
 """Checkpoints without a run: what is written, kept, read, refused."""
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -11,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from downslope.errors import InputError
-from downslope.training import checkpoint
+from downslope.training import checkpoint, checkpoint_place
 from downslope.training.arrays_file import Arrays, BrokenError, read_arrays
 from downslope.training.checkpoint import Writer, read_checkpoint, read_document, write_checkpoint
 
@@ -249,9 +250,9 @@ def test_a_save_that_failed_after_the_disk_had_it_does_not_hold_up_the_next(tmp_
 
 def test_one_writes_at_a_time_and_the_other_is_told(tmp_path, writer, monkeypatch):
     write(tmp_path, 0, writer)
-    monkeypatch.setattr(checkpoint, "PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(checkpoint_place, "PATIENCE_SECONDS", 0.02)
     with (
-        checkpoint._one_writer(tmp_path),
+        checkpoint_place.one_writer(tmp_path),
         pytest.raises(InputError, match="written by one process at a time; another one is saving into it"),
     ):
         write(tmp_path, 1, writer)
@@ -259,7 +260,7 @@ def test_one_writes_at_a_time_and_the_other_is_told(tmp_path, writer, monkeypatc
 
 
 def test_threads_of_one_writer_wait_for_one_another(tmp_path, writer, monkeypatch):
-    monkeypatch.setattr(checkpoint, "PATIENCE_SECONDS", 300.0)  # a slow disk is none of its matters
+    monkeypatch.setattr(checkpoint_place, "PATIENCE_SECONDS", 300.0)  # a slow disk is none of its matters
     threads = [threading.Thread(target=write, args=(tmp_path, value, writer)) for value in range(8)]
     for thread in threads:
         thread.start()
@@ -307,14 +308,67 @@ def test_a_reader_meets_a_writer_at_any_moment(tmp_path, writer):
     assert read_checkpoint(tmp_path).document["value"] == written[-1]
 
 
-@pytest.mark.parametrize("change", [{"number": None}, {"arrays": 3}, {"lasting": {"data": {}}}, {"format": "x"}, "all"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": None},
+        {"arrays": 3},
+        {"lasting": {"data": {}}},
+        {"format": "x"},
+        {"arrays": {"file": "../other.safetensors", "size": 1, "digest": ""}},
+        "all",
+    ],
+)
 def test_a_whole_document_of_something_else_is_skipped_with_a_sentence(tmp_path, change, writer):
     write(tmp_path, 1.0, writer)
     write(tmp_path, 2.0, writer)
-    path = tmp_path / checkpoint._name(2)
+    path = tmp_path / checkpoint.document_name(2)
     content = json.loads(path.read_bytes())["content"]
     raw, _ = checkpoint._framed({**content, **change} if isinstance(change, dict) else {"anything": 1})
     path.write_bytes(raw)
     found = read_checkpoint(tmp_path)
     assert found.document == {"value": 1.0}
     assert path.name in found.skipped[0]
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b"[" * 100_000, b'{"format": 1e999}'])
+def test_a_whole_document_that_is_no_json_is_skipped_too(tmp_path, body, writer):
+    write(tmp_path, 1.0, writer)
+    digest = hashlib.sha256(body).hexdigest().encode()
+    (tmp_path / checkpoint.document_name(2)).write_bytes(b'{"digest": "' + digest + b'",\n"content": ' + body + b"}\n")
+    assert "is no checkpoint of a run" in read_checkpoint(tmp_path).skipped[0]
+
+
+def test_a_whole_file_that_holds_no_arrays_is_skipped(tmp_path, writer):
+    write(tmp_path, 1.0, writer)
+    write(tmp_path, 2.0, writer)
+    path = tmp_path / checkpoint.document_name(2)
+    content = json.loads(path.read_bytes())["content"]
+    (tmp_path / content["arrays"]["file"]).write_bytes(b"x")
+    content["arrays"] |= {"size": 1, "digest": hashlib.sha256(b"x").hexdigest()}
+    path.write_bytes(checkpoint._framed(content)[0])
+    assert "is no file of arrays: " in read_checkpoint(tmp_path).skipped[0]
+
+
+def test_without_the_arrays_their_size_is_seen(tmp_path, writer):
+    write(tmp_path, 1.0, writer)
+    write(tmp_path, 2.0, writer)
+    arrays = next(tmp_path.glob("checkpoint-00000002-*"))
+    arrays.write_bytes(arrays.read_bytes()[:10])
+    found = read_document(tmp_path)
+    assert found.document == {"value": 1.0}
+    assert f"{arrays.name} has 10 bytes, not " in found.skipped[0]
+
+
+def test_a_document_that_the_reader_does_not_take_is_skipped(tmp_path, writer):
+    write(tmp_path, 1.0, writer)
+    write(tmp_path, 2.0, writer)
+
+    def check(document):
+        if document["value"] > 1:
+            raise KeyError("more")
+
+    for read in (read_checkpoint, read_document):
+        found = read(tmp_path, check)
+        assert found.document == {"value": 1.0}
+        assert found.skipped[0].endswith("is no checkpoint of a run")

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from downslope.errors import InputError
+from downslope.files import locked
+from downslope.training import checkpoint_place
 from downslope.training.arrays_file import Arrays
 from downslope.training.checkpoint import Writer, read_checkpoint, write_checkpoint
 
@@ -186,6 +188,65 @@ def test_a_disk_that_fails_at_any_call_is_said_and_loses_nothing(tmp_path, monke
     tell(f"failing calls tried: {call - 1}, of which told {told}; losses: 0")
     assert call > 20
     assert told > call / 2
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_first_save_that_fails_at_any_call_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, there):
+    for call in range(1, 1000):
+        directory, failing = tmp_path / str(call) / "run", Failing(call, False, errno.ENOSPC)
+        before = ["data-" + 32 * "0" + ".safetensors", "note.txt"] if there else []
+        for name in before:
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_bytes(b"")
+        writer, said = Writer("mine"), ""
+        with monkeypatch.context() as patched:
+            _let_fail(patched, failing.step)
+            try:
+                write(directory, 1, writer)
+            except InputError as error:
+                said = str(error)
+        if failing.count < call:
+            break
+        names = sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+        if any(name.endswith(".json") for name in names):
+            assert accepted(directory) == (1, False)
+        else:
+            assert os.strerror(errno.ENOSPC) in said
+            assert [name for name in names if name != ".lock"] == before
+            assert there or not (tmp_path / str(call)).exists() or names == [".lock"]  # which nobody but its holder may
+        write(directory, 2, writer)
+        assert accepted(directory) == (2, False)
+    assert call > 20
+
+
+def test_a_first_save_on_a_full_disk_leaves_no_directory(tmp_path, monkeypatch):
+    def full(*_given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "empty").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)  # of the document, when the arrays are there
+        for name in ("a/b", "empty"):
+            with pytest.raises(InputError, match="No space left on device"):
+                write(tmp_path / name, 1, Writer("mine"))
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")] == ["empty"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks there")
+def test_a_lock_that_was_taken_back_keeps_nobody_out(tmp_path, monkeypatch):
+    opened = []
+
+    def late(path):
+        handle = locked(path)
+        if not opened:  # whoever held it removes it between the two calls
+            path.unlink()
+        opened.append(handle)
+        return handle
+
+    monkeypatch.setattr(checkpoint_place, "locked", late)
+    write(tmp_path, 1, Writer("mine"))
+    assert len(opened) == 2
+    assert (tmp_path / ".lock").exists()
 
 
 def _let_fail(patched, step):

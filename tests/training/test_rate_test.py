@@ -143,6 +143,14 @@ def test_trials_close_in_on_the_threshold(begin):
     assert len(found) < 12
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_trials_close_in_where_the_product_of_two_rates_is_no_number(scale):
+    found = list(trials(lambda rate: exploded(rate) if rate >= 3.7 * scale else held(rate), scale, scale, 1e3 * scale))
+    assert max(trial.rate for trial in found if not trial.exploded) > 3.7 / CLOSE * scale
+    assert min(trial.rate for trial in found if trial.exploded) < 3.7 * CLOSE * scale
+    assert len(found) < 20
+
+
 def test_trials_end_at_the_ends_of_the_range():
     assert [trial.rate for trial in trials(held, 1.0, 0.1, 5.0)] == [1.0, 2.0, 4.0, 5.0]
     assert [trial.rate for trial in trials(exploded, 1.0, 0.3, 5.0)] == [1.0, 0.5, 0.3]
@@ -194,6 +202,14 @@ def test_a_larger_range_suggests_more_than_a_lower_bound():
 def test_a_loss_that_never_fell_suggests_nothing(losses):
     test = made_test(losses, level=1.0)
     assert (test.suggestion, test.lowest) == ((None, None) if losses != [1.5, 1.2] else (10.0, 10.0))
+
+
+@pytest.mark.parametrize("level", [1.0, 1e-6, 1e6])
+def test_a_fall_is_more_than_rounding(level):
+    eps = float(np.finfo(np.float32).eps)
+    for share, fell in ((4 * eps, False), (20 * eps, True)):
+        found = made_test([level, level * (1 - share), level], level=level)
+        assert (found.suggestion is not None) is fell
 
 
 def test_a_ramp_that_was_stopped_suggests_nothing():
@@ -300,6 +316,10 @@ def test_the_table_and_the_description_hold_what_was_found():
         ({"low": 0}, "low must be above 0. Received: low=0"),
         ({"high": "x"}, "high must be a number above 0. Received: high='x'"),
         ({"low": 1, "high": 1.0}, "high must be above low, which is 1. Received: high=1.0"),
+        (
+            {"low": 1e-320, "high": 1e308},
+            "high must be at most 1.8e+308 times low, which is 9.99989e-321. Received: high=1e+308",
+        ),
         ({"steps": 1}, "steps must be a whole number at least 2. Received: steps=1"),
         ({"hold": -1}, "hold must be a whole number at least 0. Received: hold=-1"),
         ({"smoothing": 1.0}, "smoothing must be at least 0 and below 1. Received: smoothing=1.0"),

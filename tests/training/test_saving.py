@@ -98,8 +98,8 @@ def test_of_two_processes_that_go_on_with_one_run_one_is_refused_and_nothing_is_
     program = """
 import sys
 import downslope as ds
-from downslope.training import checkpoint
-checkpoint.PATIENCE_SECONDS = 300.0  # with a slow disk
+from downslope.training import checkpoint_place
+checkpoint_place.PATIENCE_SECONDS = 300.0  # with a slow disk
 run, saves = ds.Run.load(sys.argv[1]), 0
 print("loaded", flush=True)
 sys.stdin.readline()
@@ -144,7 +144,7 @@ def test_other_data_are_refused(saved, other):
 def test_the_same_data_from_another_place_are_taken(run, saved):
     for path in saved.glob("data-*"):
         path.unlink()
-    with pytest.raises(InputError, match=r"must be whole, or be given as data=.* is missing"):
+    with pytest.raises(InputError, match=r"must be whole, unless Run.load is given the same as data=.* is missing"):
         ds.Run.load(saved)
     again = ds.data.Dataset("elsewhere", DATA.inputs, DATA.targets, DATA.features, DATA.classes, DATA.target)
     other = ds.Run.load(saved, data=again)

@@ -42,7 +42,7 @@ def _done(arguments: list[str] | None) -> int:  # noqa: PLR0911 - one for each w
 
     warnings.showwarning = _show_warning
     for stream in (sys.stdout, sys.stderr):  # an encoding without θ or ← shows ? there
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):  # that of LC_ALL=C
             stream.reconfigure(errors="replace")
     try:
         with terminations():

@@ -14,10 +14,19 @@ import click
 import numpy as np
 
 from downslope import checks
-from downslope.checks import Interval
-from downslope.cli.options import Number, SectionedCommand, option, rule_from
+from downslope.cli.changes import loaded
+from downslope.cli.options import Number, SectionedCommand, option
 from downslope.cli.output import counted, print_columns, say, stopped, tell, written
-from downslope.cli.problem import OUTPUT, TRAINING, not_the_data, problem_from, problem_options
+from downslope.cli.problem import (
+    OUTPUT,
+    TRAINING,
+    is_table,
+    not_the_data,
+    problem_from,
+    problem_options_without_epochs,
+)
+from downslope.data import SETS
+from downslope.data.sources import ENDINGS
 from downslope.errors import InputError
 from downslope.files import TABLES, place, write_table
 from downslope.training import Run
@@ -64,7 +73,7 @@ LISTED = 9  # rates in the table
     metavar="N",
     help="Test with so many seeds, from --seed on: all is told of the first, and then the range over them.",
 )
-@problem_options
+@problem_options_without_epochs
 @option(TRAINING, "--seed", type=Number(), metavar="N", help="Of weights, batches, dropout and split. Default: 0.")
 @option(
     TRAINING,
@@ -109,12 +118,10 @@ def command(
     downslope find-rate wine.csv --target class --optimizer adam --batch-size 32
     downslope find-rate runs/wine
     """
-    from downslope.training.rate_test import find_rate
+    from downslope.training.rate_test import find_rate, rate_range
 
     number = checks.whole("seeds", seeds, at_least=1)
-    least = checks.real("from", low, Interval(above=0))
-    if not checks.real("to", high, Interval(above=0)) > least:
-        raise checks.refuse("to", f"above from, which is {least:g}", high)
+    rate_range(low, high, ("from", "to"))
     writers = _writers(plot, table)
     runs = _runs(source, options, number, [path for path, _ in writers])
     found: list[RateTest] = []
@@ -124,7 +131,8 @@ def command(
 
             def progress(test: RateTest) -> None:
                 latest[:] = [test]
-                done = f"{len(test.trials)} constant rates tried" if test.trials else f"{len(test.rates)} rates tested"
+                tried = f"{counted(len(test.trials), 'constant rate')} tried"
+                done = tried if test.trials else f"{counted(len(test.rates), 'rate')} tested"
                 show(done if number == 1 else f"seed {len(found) + 1} of {number}: {done}")
 
             for run in runs:
@@ -170,6 +178,11 @@ def _runs(source: str, options: dict[str, Any], count: int, files: Sequence[Path
         return [_saved(source, count, options)]
     if options["rules"]:
         raise InputError("--rule must be given for a saved run only: a new one takes --optimizer script.py:Class")
+    if source not in SETS and not is_table(source):
+        raise InputError(
+            f"SOURCE must be one of {', '.join(SETS)}, a path to a {', '.join(ENDINGS)} file, or the directory of a "
+            f"saved run. Received: {source!r}{checks.did_you_mean(source, SETS)}"
+        )
     not_the_data(files, source, options)
     described = problem_from(source, options)
     first = Run(**described, seed=options["seed"])
@@ -192,7 +205,11 @@ def _saved(source: str, count: int, options: dict[str, Any]) -> Run:
             raise InputError(f"{parameter.opts[0]} must be left out for a saved run, which is tested as it stands")
     if count > 1:
         raise InputError(f"seeds must be 1 for a saved run, which has its own. Received: --seeds {count}")
-    return Run.load(saved_run(source), rules=[rule_from(text) for text in options["rules"]])
+    try:
+        path = saved_run(source)
+    except InputError as error:  # `resume` and `branch` call it RUN
+        raise InputError(f"SOURCE{str(error).removeprefix('RUN')}") from error
+    return loaded(path, options)
 
 
 def _finish(found: Sequence[RateTest], writers: Sequence[tuple[Path, Any]], *, as_json: bool) -> None:

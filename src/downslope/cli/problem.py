@@ -24,10 +24,12 @@ __all__ = [
     "OUTPUT",
     "TRAINING",
     "data_from",
+    "is_table",
     "not_the_data",
     "options_around",
     "problem_from",
     "problem_options",
+    "problem_options_without_epochs",
     "problem_without_optimizer",
     "seeds_from",
 ]
@@ -133,10 +135,11 @@ _OPTIMIZER: Options = (
     ),
 )
 
+_EPOCHS = option(
+    TRAINING, "--epochs", type=Number(), default=1000, show_default=True, metavar="N", help="Passes over the data."
+)
+
 _TRAINING: Options = (
-    option(
-        TRAINING, "--epochs", type=Number(), default=1000, show_default=True, metavar="N", help="Passes over the data."
-    ),
     option(TRAINING, "--batch-size", type=Number(), metavar="N", help="Rows an update. Default: all."),
     option(
         TRAINING,
@@ -165,12 +168,17 @@ _TRAINING: Options = (
 
 def problem_options(function: Any) -> Any:
     """Give a command the options that shape data, network, optimizer and training."""
+    return _with((*_DATA_AND_NETWORK, *_OPTIMIZER, _EPOCHS, *_TRAINING), function)
+
+
+def problem_options_without_epochs(function: Any) -> Any:
+    """Give a command that trains for no number of epochs all the same options but that one."""
     return _with((*_DATA_AND_NETWORK, *_OPTIMIZER, *_TRAINING), function)
 
 
 def options_around(*optimizer: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return a decorator that gives a command the same options, with others in the place of the optimizer's."""
-    return partial(_with, (*_DATA_AND_NETWORK, *optimizer, *_TRAINING))
+    return partial(_with, (*_DATA_AND_NETWORK, *optimizer, _EPOCHS, *_TRAINING))
 
 
 def _with(options: Options, function: Any) -> Any:

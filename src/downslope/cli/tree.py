@@ -14,12 +14,13 @@ from downslope.cli.lines import loss_text, print_json
 from downslope.cli.options import SectionedCommand, option
 from downslope.cli.output import say
 from downslope.cli.problem import OUTPUT
-from downslope.cli.tree_words import node_words
+from downslope.cli.tree_words import node_words, printable
 from downslope.training.tree import Forest, Node, read_forest
 
 __all__ = ["command"]
 
 LONGEST_NAME = 28
+LEAST = 40  # columns: in a narrower terminal lines are broken by that
 GUIDES = ("├─ ", "└─ ", "│  ", "   ")
 PLAIN_GUIDES = ("|- ", "`- ", "|  ", "   ")
 DROPPED = ("step", "acc", "on")  # columns that are left out, in this order, where a terminal is too narrow
@@ -58,6 +59,7 @@ def _described(node: Node, forest: Forest) -> dict[str, Any]:
     return {
         "name": node.name, "path": str(node.path), **node.header, "parent": parent, "best": node.best,
         "copy_of": node.copy_of, "log": list(node.log), "skipped": list(node.skipped),
+        "lacking": list(node.lacking),
     }  # fmt: skip
 
 
@@ -72,8 +74,15 @@ class _Row(NamedTuple):
 def _print(forest: Forest) -> None:
     """Print the tree as columns that fit the terminal, or 80 characters."""
     guides = GUIDES if _can_print("".join(GUIDES)) else PLAIN_GUIDES
-    rows, known = list(_rows(forest, guides)), {node.id for node in forest.walk()}
-    wide = shutil.get_terminal_size((80, 24)).columns
+    rows = list(_rows(forest, guides))
+    wide = max(shutil.get_terminal_size((80, 24)).columns, LEAST)
+    if rows:
+        _print_rows(rows, wide)
+    _print_notes(forest, [row.node for row in rows], wide)
+
+
+def _print_rows(rows: list[_Row], wide: int) -> None:
+    known = {row.node.id for row in rows}
     room = wide // 3
     names = [_end(row.name, room, len(row.name)) for row in rows]
     first = max(map(len, names))
@@ -83,7 +92,7 @@ def _print(forest: Forest) -> None:
     for row, name, numbers in zip(rows, names, table[1:], strict=True):
         below = _end(row.below, room, len(row.name))
         line = "  ".join([name.ljust(first), *numbers])
-        told = node_words(row.node, known)
+        told = [printable(text) for text in node_words(row.node, known)]
         whole = "; ".join(told)
         if beside + len(whole) <= wide:
             say(f"{line}  {whole}".rstrip())
@@ -92,7 +101,6 @@ def _print(forest: Forest) -> None:
         indent = min(len(below) + 2, room)
         for more in _wrapped(told, wide - indent):
             say(f"{below.ljust(indent)}{more}")
-    _print_notes(forest, [row.node for row in rows], wide)
 
 
 def _print_notes(forest: Forest, nodes: list[Node], wide: int) -> None:
@@ -100,14 +108,17 @@ def _print_notes(forest: Forest, nodes: list[Node], wide: int) -> None:
     notes = ["* the lowest loss among runs that are measured on the same rows"] * any(node.best for node in nodes)
     if older := [node.name for node in nodes if not node.is_measured and node.scores]:
         told = "Saved in mid-training, or by an older version: what is told is of the last epoch, and not compared"
-        notes.append(f"{told}: {', '.join(older[:5])}{', …' * (len(older) > 5)}")
+        notes.append(printable(f"{told}: {', '.join(older[:5])}{', …' * (len(older) > 5)}"))
     for line in ["", *(line for note in notes for line in textwrap.wrap(note, wide))] if notes else []:
         say(line)
     for name, reason in forest.broken:
-        say(f"{name} cannot be read: {reason}")
+        say(printable(f"{name} cannot be read: {reason}"))
     for node in nodes:
         for sentence in node.skipped:
-            say(f"{node.name}: {sentence}")
+            say(printable(f"{node.name}: {sentence}"))
+        if node.lacking:
+            told = f"{node.name} cannot go on: the data stored with it must be whole"
+            say(printable(f"{told}, where {', '.join(node.lacking)}"))
 
 
 def _rows(forest: Forest, guides: tuple[str, str, str, str]) -> Iterator[_Row]:
@@ -118,7 +129,7 @@ def _rows(forest: Forest, guides: tuple[str, str, str, str]) -> Iterator[_Row]:
         node, lead, before = waiting.pop()
         yield _Row(
             node,
-            f"{lead}{_cut(node.name, LONGEST_NAME)}{' *' * node.best}",
+            f"{lead}{_cut(printable(node.name), LONGEST_NAME)}{' *' * node.best}",
             before + (beside if node.children else empty),
         )
         for child in reversed(node.children):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,10 +10,24 @@ from downslope.rules import RULES
 from downslope.schedules.text import number_text, schedule_words
 from downslope.training.tree import Node
 
-__all__ = ["entry_words", "node_words", "rule_words"]
+__all__ = ["entry_words", "node_words", "printable", "rule_words"]
 
 SHORT = {"learning_rate": "lr", "batch_size": "batch"}
 KINDS = {"reduce": "rate reduced", "stop": "stopped"}
+UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, marks of direction, halves of characters, ends of lines
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which what moves the cursor or cannot be seen, as in a directory's name, stands as an escape.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31m\nθ"))
+    a\x1b[31m\nθ
+    """
+    return "".join(
+        one.encode("unicode_escape").decode() if unicodedata.category(one) in UNSEEN else one for one in text
+    )
 
 
 def node_words(node: Node, known: Collection[str]) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from downslope.errors import DownslopeError
 from downslope.files import written_whole
 
-__all__ = ["Arrays", "BrokenError", "Piece", "digest_of_file", "read_arrays"]
+__all__ = ["Arrays", "BrokenError", "Piece", "check_there", "digest_of_file", "read_arrays"]
 
 # Safetensors' names of the types that a run has.
 TYPES = {"<f4": "F32", "<f8": "F64", "<i8": "I64", "<u8": "U64", "|u1": "U8", "|b1": "BOOL"}
@@ -108,9 +108,27 @@ def read_arrays(directory: Path, piece: Piece) -> dict[str, NDArray[Any]]:
         raise BrokenError(f"{piece.file} has {len(content)} bytes, not {piece.size}")
     if hashlib.sha256(content).hexdigest() != piece.digest:
         raise BrokenError(f"{piece.file} is not what was written: its digest differs")
+    from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    return dict(load(content))
+    try:
+        return dict(load(content))
+    except SafetensorError as error:  # whole, but written by something else
+        raise BrokenError(f"{piece.file} is no file of arrays: {error}") from error
+
+
+def check_there(directory: Path, piece: Piece) -> None:
+    """Raise BrokenError unless a file of arrays is there with as many bytes as were written; none of them is read."""
+    try:
+        size = (directory / piece.file).stat().st_size
+    except PermissionError:
+        raise
+    except FileNotFoundError:
+        raise BrokenError(f"{piece.file} is missing") from None
+    except OSError as error:
+        raise BrokenError(f"{piece.file} could not be read: {error.strerror or error}") from error
+    if size != piece.size:
+        raise BrokenError(f"{piece.file} has {size} bytes, not {piece.size}")
 
 
 def digest_of_file(path: Path) -> str | None:

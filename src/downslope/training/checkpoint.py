@@ -16,9 +16,7 @@ import json
 import math
 import os
 import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,8 +25,9 @@ from numpy.typing import NDArray
 
 from downslope import checks
 from downslope.errors import InputError
-from downslope.files import locked, made_directory, written_whole
-from downslope.training.arrays_file import Arrays, BrokenError, Piece, digest_of_file, read_arrays
+from downslope.files import written_whole
+from downslope.training.arrays_file import Arrays, BrokenError, Piece, check_there, digest_of_file, read_arrays
+from downslope.training.checkpoint_place import OURS, document_name, numbers_in, one_writer, tidy
 
 __all__ = [
     "FORMAT",
@@ -43,14 +42,8 @@ __all__ = [
 FORMAT = 1
 """Raised when what a checkpoint holds can no longer be read by what was written for the one before."""
 
-LOCK = ".lock"
-PATIENCE_SECONDS = 5.0  # with another save under way in the same directory
 TRIES = 10  # of reading, while another process saves and removes what is older
 
-DOCUMENT = re.compile(r"checkpoint-(\d{8,})\.json")
-# Everything that is written here, with the names it has on the way to its place.
-OURS = re.compile(r"(checkpoint-\d{8,}\.json|(checkpoint-\d{8,}|[a-z]+)-[0-9a-f]{32}\.safetensors)")
-BESIDE = re.compile(rf"\.{OURS.pattern}\.[a-z0-9_]+\.(json|safetensors)")
 FRAME = re.compile(rb'\{"digest": "([0-9a-f]{64})",\n"content": (.*)\}\n', re.DOTALL)
 
 
@@ -141,15 +134,14 @@ def write_checkpoint(
     ------
     InputError
         If it cannot be written, another process is writing, or the newest checkpoint there is another's. Those that
-        were there before are then still there.
+        were there before are then still there; where none was, nothing is left that this call wrote.
     """
     path, writer = _directory(directory), writer or Writer("")
     encoded = _encoded(document)  # what cannot be written is told before anything is
-    made_directory(path)
-    with _one_writer(path):
+    with one_writer(path):
         try:
             before = _own_newest(path, writer)
-            number = 1 + max(_numbers(path), default=0)
+            number = 1 + max(numbers_in(path), default=0)
             pieces = {name: _lasting(path, name, one, writer) for name, one in (lasting or {}).items()}
             settled = Arrays(arrays)
             piece = settled.piece(f"checkpoint-{number:08d}")
@@ -164,29 +156,35 @@ def write_checkpoint(
             }
             framed, digest = _framed(content)
             writer.knows(digest)  # also where the disk fails right after it took it
-            with written_whole(path / _name(number)) as temporary:
+            with written_whole(path / document_name(number)) as temporary:
                 temporary.write_bytes(framed)
-            kept = {_name(number), piece.file, *(one.file for one in pieces.values())}
-            _tidy(path, kept if before is None else kept | before.files)
+            kept = {document_name(number), piece.file, *(one.file for one in pieces.values())}
+            tidy(path, kept if before is None else kept | before.files)
         except OSError as error:
             raise InputError(f"{path} could not be written: {error.strerror or error}") from error
     return number
 
 
-def read_checkpoint(directory: str | os.PathLike[str]) -> Checkpoint:
+def read_checkpoint(directory: str | os.PathLike[str], check: Callable[[Any], None] | None = None) -> Checkpoint:
     """Return the newest whole checkpoint of a directory.
+
+    With `check` its document has to be one that this takes: it raises a LookupError, TypeError, ValueError or
+    AttributeError at any other, and the checkpoint is skipped as one of something else.
 
     Raises
     ------
     InputError
         If none is whole, the newest is in a newer format, or the directory cannot be read.
     """
-    return _newest(_directory(directory), with_arrays=True)
+    return _newest(_directory(directory), check, with_arrays=True)
 
 
-def read_document(directory: str | os.PathLike[str]) -> Checkpoint:
-    """Return the newest checkpoint whose document is whole, without its arrays; the errors of `read_checkpoint`."""
-    return _newest(_directory(directory), with_arrays=False)
+def read_document(directory: str | os.PathLike[str], check: Callable[[Any], None] | None = None) -> Checkpoint:
+    """Return the newest checkpoint as `read_checkpoint` does, without its arrays: of their file only the size is seen.
+
+    So damage within that file goes unnoticed.
+    """
+    return _newest(_directory(directory), check, with_arrays=False)
 
 
 def _directory(given: Any) -> Path:
@@ -201,35 +199,19 @@ def _directory(given: Any) -> Path:
     return path
 
 
-def _name(number: int) -> str:
-    return f"checkpoint-{number:08d}.json"
-
-
-def _numbers(path: Path) -> list[int]:
-    """Return the numbers of the documents in a directory, the newest first; none where there is no directory."""
-    try:
-        names = os.listdir(path)  # noqa: PTH208 - names alone, in one call
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise InputError(f"{path} could not be read: {error.strerror or error}") from error
-    found = [match for match in map(DOCUMENT.fullmatch, names) if match]
-    return sorted((int(match[1]) for match in found if _name(int(match[1])) == match[0]), reverse=True)
-
-
-def _newest(path: Path, *, with_arrays: bool) -> Checkpoint:
+def _newest(path: Path, check: Callable[[Any], None] | None, *, with_arrays: bool) -> Checkpoint:
     for _ in range(TRIES):
-        numbers, found = _numbers(path), None
+        numbers, found = numbers_in(path), None
         skipped: list[str] = []
         for number in numbers:
             try:
-                found = _read(path, number, with_arrays)
+                found = _read(path, number, check, with_arrays=with_arrays)
                 break
             except BrokenError as reason:
                 skipped.append(f"checkpoint {number} in {path} was skipped: {reason}")
             except OSError as error:
                 raise InputError(f"{path} could not be read: {error.strerror or error}") from error
-        if skipped and numbers != _numbers(path):
+        if skipped and numbers != numbers_in(path):
             continue  # another process has saved meanwhile, and removed what was being read
         if found is not None:
             return found._replace(skipped=tuple(skipped))
@@ -240,9 +222,9 @@ def _newest(path: Path, *, with_arrays: bool) -> Checkpoint:
     raise InputError(f"directory must hold a whole checkpoint. Received: {path}, where {'; '.join(skipped)}")
 
 
-def _read(path: Path, number: int, with_arrays: bool) -> Checkpoint:
+def _read(path: Path, number: int, check: Callable[[Any], None] | None = None, *, with_arrays: bool) -> Checkpoint:
     """Return a checkpoint, or raise BrokenError; PermissionError where it may not be read."""
-    name = _name(number)
+    name = document_name(number)
     try:
         raw = (path / name).read_bytes()
     except PermissionError:
@@ -254,7 +236,10 @@ def _read(path: Path, number: int, with_arrays: bool) -> Checkpoint:
         raise BrokenError(f"{name} is not what was written: it is cut off or changed")
     if hashlib.sha256(frame[2]).hexdigest() != frame[1].decode():
         raise BrokenError(f"{name} is not what was written: its digest differs")
-    content = json.loads(frame[2])
+    try:
+        content = json.loads(frame[2])
+    except (ValueError, RecursionError) as error:
+        raise BrokenError(f"{name} is no checkpoint of a run") from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise BrokenError(f"{name} is no checkpoint of a run")
     if content["format"] > FORMAT:
@@ -263,21 +248,30 @@ def _read(path: Path, number: int, with_arrays: bool) -> Checkpoint:
             f"Received: format {content['format']}, written by a newer one"
         )
     try:
-        told, piece = content["number"], Piece(**content["arrays"])
-        lasting = {one: Piece(**file) for one, file in content["lasting"].items()}
+        told, piece = content["number"], _piece(content["arrays"])
+        lasting = {one: _piece(file) for one, file in content["lasting"].items()}
         document, owner = _decoded(content["document"]), content["owner"]
-    except (KeyError, TypeError, AttributeError) as error:  # whole, but written by something else
+        if check is not None:
+            check(document)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # whole, but written by something else
         raise BrokenError(f"{name} is no checkpoint of a run") from error
     if told != number:
         raise BrokenError(f"{name} was written as number {told}")
     if with_arrays:
         arrays = read_arrays(path, piece)
-    elif not (path / piece.file).is_file():
-        raise BrokenError(f"{piece.file} is missing")
     else:
+        check_there(path, piece)
         arrays = {}
     files = {name, piece.file, *(one.file for one in lasting.values())}
     return Checkpoint(arrays, document, number, (), lasting, frame[1].decode(), owner, files)
+
+
+def _piece(told: Mapping[str, Any]) -> Piece:
+    """Return the file of arrays that a document names, or raise TypeError or ValueError."""
+    piece = Piece(**told)
+    if not OURS.fullmatch(piece.file):  # of this directory, whatever somebody wrote there
+        raise ValueError(f"{piece.file} is no name of a file of arrays")
+    return piece
 
 
 def _framed(content: Mapping[str, Any]) -> tuple[bytes, str]:
@@ -308,27 +302,9 @@ def _decoded(value: Any) -> Any:
     return [_decoded(one) for one in value] if isinstance(value, list) else value
 
 
-@contextmanager
-def _one_writer(path: Path) -> Iterator[None]:
-    """Hold the directory's lock, which ends with the process at the latest."""
-    until = time.monotonic() + PATIENCE_SECONDS
-    try:
-        while (handle := locked(path / LOCK)) is None:
-            if time.monotonic() > until:
-                rule = "written by one process at a time; another one is saving into it"
-                raise InputError(f"directory must be {rule}. Received: {path}")
-            time.sleep(0.01)
-    except OSError as error:
-        raise InputError(f"{path} could not be written: {error.strerror or error}") from error
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
 def _own_newest(path: Path, writer: Writer) -> Checkpoint | None:
     """Return the newest checkpoint, if it is one that the writer knows; None in a new directory."""
-    numbers = _numbers(path)
+    numbers = numbers_in(path)
     for number in numbers:
         try:
             found = _read(path, number, with_arrays=False)
@@ -362,11 +338,3 @@ def _lasting(path: Path, name: str, content: Arrays, writer: Writer) -> Piece:
         content.write(place)
     writer.seen.add(piece)
     return piece
-
-
-def _tidy(path: Path, kept: set[str]) -> None:
-    """Remove all files but those of two checkpoints: older ones, and what a killed process left."""
-    with suppress(OSError):  # the checkpoint is there all the same
-        for name in os.listdir(path):  # noqa: PTH208 - names alone, in one call
-            if (OURS.fullmatch(name) and name not in kept) or BESIDE.fullmatch(name):
-                (path / name).unlink(missing_ok=True)

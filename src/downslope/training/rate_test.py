@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
     from downslope.training.run import Run
 
-__all__ = ["RateTest", "Trial", "find_rate"]
+__all__ = ["RateTest", "Trial", "find_rate", "rate_range"]
 
 PIECE = 16  # steps of the ramp between two looks at its losses
 FALLEN = 0.9  # share of the loss's whole fall that is made at the suggested rate: see benchmarks/find_rate.py
 BELOW_HELD = 2.0  # the suggestion is at least so many times below the largest rate that held
+ROUNDING = 8 * float(np.finfo(np.float32).eps)  # of a loss: what falls by no more than that share has not fallen
 LATE = 0.95  # of the ramp: a loss that is lowest after it was still falling; one batch may end the fall a little early
 
 
@@ -81,9 +83,10 @@ class RateTest:
 
     @property
     def lowest(self) -> float | None:
-        """The rate at which the smoothed loss was lowest; None where it never fell."""
+        """The rate at which the smoothed loss was lowest; None where it never fell by more than rounding."""
         place = int(self.smoothed.argmin()) if len(self.smoothed) else 0
-        return float(self.rates[place]) if place and self.smoothed[place] < self.start else None
+        fall = self.start - self.smoothed[place] if place else 0.0
+        return float(self.rates[place]) if fall > ROUNDING * abs(self.start) else None
 
     @property
     def threshold(self) -> float | None:
@@ -212,7 +215,7 @@ def find_rate(
     run : Run
         At any step.
     low, high : float
-        The ends of the rates, above 0.
+        The ends of the rates, above 0, and no further apart than a number can say.
     steps : int
         The number of rates of the range test, at least 2.
     smoothing : float
@@ -254,9 +257,7 @@ def find_rate(
     from downslope.training.run import Run
 
     expect("run", run, Run, "a run such as Run(MLP([2, 64, 3]), data, SGD())")
-    least, most = checks.real("low", low, Interval(above=0)), checks.real("high", high, Interval(above=0))
-    if not least < most:
-        raise checks.refuse("high", f"above low, which is {least:g}", high)
+    least, most = rate_range(low, high)
     rate = run.optimizer.settings["learning_rate"]
     for end in (least, most):
         rate.check(end)
@@ -318,6 +319,16 @@ def find_rate(
                 tried.append(trial)
                 found()
         return found(finished=not control.stopping)  # after Ctrl-C the block raises instead
+
+
+def rate_range(low: Any, high: Any, names: tuple[str, str] = ("low", "high")) -> tuple[float, float]:
+    """Return the ends of the rates to be tested, checked; the caller calls them `names`."""
+    least, most = (checks.real(name, end, Interval(above=0)) for name, end in zip(names, (low, high), strict=True))
+    if not least < most:
+        raise checks.refuse(names[1], f"above {names[0]}, which is {least:g}", high)
+    if not math.isfinite(most / least):
+        raise checks.refuse(names[1], f"at most {sys.float_info.max:.2g} times {names[0]}, which is {least:g}", high)
+    return least, most
 
 
 def smoothed(losses: NDArray[np.float64], smoothing: float) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CLOSE", "Copy", "Stretch", "Trial", "trials"]
 
 CLOSE = 1.05  # how far apart the rates around the threshold are at the end
+TINY = float(np.finfo(np.float64).tiny)
 LOSS = SIGNALS.index("loss")
 
 
@@ -154,7 +155,9 @@ def trials(attempt: Callable[[float], Trial | None], begin: float, low: float, h
         if held is None or exploded is None:
             rate = max(rate / 2, low) if trial.exploded else min(2 * rate, high)
     while exploded > CLOSE * held:
-        rate = float(np.sqrt(held * exploded))
+        product = held * exploded
+        usual = TINY < product < np.inf  # else the roots are taken first, which rounds twice
+        rate = float(np.sqrt(product) if usual else np.sqrt(held) * np.sqrt(exploded))
         trial = attempt(rate)
         if trial is None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from downslope import checks
 from downslope.data import Dataset
-from downslope.errors import InputError
+from downslope.errors import DownslopeError, InputError
 from downslope.network import Network
 from downslope.network import loss as loss_described
 from downslope.rules import Optimizer, from_description
@@ -32,6 +32,7 @@ from downslope.training.log import Entry, Log, Parent
 from downslope.training.own_code import changed_code, given_classes
 from downslope.training.run import Run
 from downslope.training.saved_document import check_fits, check_same, document_of, now, same_python, why_bits_may_differ
+from downslope.training.saved_shape import check_shape
 from downslope.training.saved_state import arrays_of, digest_of, history_from, state_from
 from downslope.training.timeline import Moment
 
@@ -101,8 +102,30 @@ def load(
     """Return the run that was saved in a directory; see `Run.load`."""
     own_rules = given_classes("rules", rules, Optimizer)
     own_schedules = given_classes("schedules", schedules, Schedule)  # type: ignore[type-abstract]
-    found = read_checkpoint(directory)
+    found = read_checkpoint(directory, check_shape)
+    try:
+        run, notes = _restored(directory, found, data, network, (own_rules, own_schedules))
+    except DownslopeError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        # Digests tell of every damage, so this was written by something else.
+        told = f"whose checkpoint {found.generation} is no checkpoint of a run ({type(error).__name__}: {error})"
+        raise InputError(f"directory must hold a whole checkpoint. Received: {os.fspath(directory)}, {told}") from error
+    for note in notes:
+        warnings.warn(note, CheckpointWarning, stacklevel=3)
+    return run
+
+
+def _restored(
+    directory: str | os.PathLike[str],
+    found: Checkpoint,
+    data: Dataset | None,
+    network: Network | None,
+    own: tuple[Mapping[str, type[Optimizer]], Mapping[str, type[Schedule]]],
+) -> tuple[Run, Sequence[str]]:
+    """Return the run that a checkpoint is of, and what a person should know of it."""
     document, comparable = found.document, same_python(found.document)
+    own_rules, own_schedules = own
     notes = [
         *found.skipped,
         *changed_code("rules", document["own"]["rules"], own_rules, comparable=comparable),
@@ -137,9 +160,7 @@ def load(
         run._moments.offer(run._now)
     writer = Writer(run.id, [found.digest])
     _KNOWN[run] = Known(told["created"], document["start"], {Path(directory).resolve(): writer})
-    for note in (*notes, *why_bits_may_differ(run, document)):
-        warnings.warn(note, CheckpointWarning, stacklevel=3)
-    return run
+    return run, [*notes, *why_bits_may_differ(run, document)]
 
 
 def header(directory: str | os.PathLike[str]) -> dict[str, Any]:
@@ -159,7 +180,7 @@ def header(directory: str | os.PathLike[str]) -> dict[str, Any]:
     InputError
         If there is no run, or none of its checkpoints can be read.
     """
-    found = read_document(directory)
+    found = read_document(directory, check_shape)
     told = found.document["header"]
     return {**told, "parent": Parent.of(told), "number": found.generation, "skipped": found.skipped}
 
@@ -281,7 +302,8 @@ def _read_data(directory: str | os.PathLike[str], piece: Piece, told: Mapping[st
         arrays = read_arrays(Path(directory), piece)
     except BrokenError as error:
         raise InputError(
-            f"the data stored with the run must be whole, or be given as data=…. Received: {directory}, where {error}"
+            "the data stored with the run must be whole, unless Run.load is given the same as data=…. "
+            f"Received: {directory}, where {error}"
         ) from error
     except OSError as error:
         raise InputError(f"{directory} could not be read: {error.strerror or error}") from error

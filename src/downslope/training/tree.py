@@ -13,8 +13,11 @@ from typing import Any, Literal
 
 from downslope import checks
 from downslope.errors import InputError
-from downslope.training.checkpoint import DOCUMENT, read_document
+from downslope.training.arrays_file import BrokenError, Piece, check_there
+from downslope.training.checkpoint import read_document
+from downslope.training.checkpoint_place import DOCUMENT
 from downslope.training.log import DONE, Parent
+from downslope.training.saved_shape import check_shape
 
 __all__ = ["Forest", "Node", "holds_run", "read_forest"]
 
@@ -44,6 +47,8 @@ class Node:
         rows; of runs with a validation part, on that.
     skipped : tuple of str
         A sentence for each newer checkpoint that is broken.
+    lacking : tuple of str
+        What its stored data lack, in words: it can be read, but not gone on with unless they are given.
     began : mapping
         The optimizer it began with, described.
     rows : str
@@ -59,6 +64,7 @@ class Node:
     copy_of: str | None = None
     best: bool = False
     skipped: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     began: Mapping[str, Any] = field(default_factory=dict)
     rows: str = ""
 
@@ -121,7 +127,7 @@ class Forest:
     roots : tuple of Node
         Runs that came from none, or from one that is not here, by name.
     broken : tuple of (str, str)
-        The directories whose run cannot be read, each with the reason.
+        The directories that cannot be read, or whose run cannot, each with the reason.
     """
 
     roots: tuple[Node, ...]
@@ -142,7 +148,10 @@ def holds_run(directory: Path) -> bool:
 
 
 def read_forest(directory: str | os.PathLike[str]) -> Forest:
-    """Return the runs saved in a directory and everywhere below it; hidden directories and links are passed over.
+    """Return the runs saved in a directory and everywhere below it.
+
+    Hidden directories are passed over. Links are followed to a run, and no further. Of large files only names and sizes
+    are looked at.
 
     Parameters
     ----------
@@ -154,41 +163,69 @@ def read_forest(directory: str | os.PathLike[str]) -> Forest:
     InputError
         If there is no such directory, it cannot be read, or no run is in it.
     """
-    if not isinstance(directory, (str, os.PathLike)) or not Path(directory).is_dir():
+    if not isinstance(directory, (str, os.PathLike)):
         raise checks.refuse("directory", "a directory with saved runs", directory)
     top = Path(directory)
+    if not top.is_dir():
+        found = "is a file" if top.exists() else "does not exist"
+        shown = str(directory) or repr(directory)
+        raise InputError(f"directory must be one with saved runs. Received: {shown}, which {found}")
     nodes: list[Node] = []
     broken: list[tuple[str, str]] = []
-    for path in sorted(_directories(top), key=lambda path: _natural(str(path))):
+    for path, reason in sorted(_directories(top), key=lambda one: _natural(str(one[0]))):
         name = path.name or str(path) if path == top else str(path.relative_to(top))
         try:
+            if reason:
+                raise InputError(reason)
             nodes.append(_node(name, path))
         except InputError as error:
             broken.append((name, str(error)))
     if not (nodes or broken):
         raise InputError(f"directory must hold saved runs, as `downslope train --save` writes them. Received: {top}")
-    _mark_best(nodes)
-    return Forest(tuple(_joined(nodes)), tuple(broken))
+    real_first = sorted(nodes, key=lambda node: node.path.is_symlink())  # a link is another name of what it leads to
+    _mark_best(real_first)
+    return Forest(tuple(_joined(nodes, real_first)), tuple(broken))
 
 
-def _directories(top: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
+def _directories(top: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each directory that holds a run, and each that cannot be read with the reason."""
+    closed: list[tuple[Path, str]] = []
+
+    def note(error: OSError) -> None:
+        reason = error.strerror or str(error)
         if Path(error.filename) == top:
-            raise InputError(f"{top} could not be read: {error.strerror or error}") from error
+            raise InputError(f"{top} could not be read: {reason}") from error
+        closed.append((Path(error.filename), reason))
 
-    for path, names, files in os.walk(top, onerror=refuse):
+    for path, names, files in os.walk(top, onerror=note):
         names[:] = [name for name in names if not name.startswith(".")]
         if any(map(DOCUMENT.fullmatch, files)):
-            yield Path(path)
+            yield Path(path), ""
+        # The walk goes into no link, so that none leads it in a circle or out of here.
+        yield from ((link, "") for name in names if (link := Path(path, name)).is_symlink() and holds_run(link))
+    yield from closed
 
 
 def _node(name: str, path: Path) -> Node:
-    found = read_document(path)
+    found = read_document(path, check_shape)
     document = found.document
     header, log = document["header"], tuple(document["log"])
     rows = _rows(document["given"], document["preparation"])
     began = document["first_optimizer"]
-    return Node(name, path, header, Parent.of(header), log, skipped=found.skipped, began=began, rows=rows)
+    lacking = tuple(_lacking(path, found.lasting.values()))
+    return Node(
+        name, path, header, Parent.of(header), log, skipped=found.skipped, lacking=lacking, began=began, rows=rows
+    )
+
+
+def _lacking(path: Path, pieces: Iterable[Piece]) -> Iterator[str]:
+    for piece in pieces:
+        try:
+            check_there(path, piece)
+        except BrokenError as reason:
+            yield str(reason)
+        except OSError as error:
+            yield f"{piece.file} could not be read: {error.strerror or error}"
 
 
 def _rows(given: Mapping[str, Any], preparation: Mapping[str, Any]) -> str:
@@ -198,10 +235,13 @@ def _rows(given: Mapping[str, Any], preparation: Mapping[str, Any]) -> str:
     return json.dumps([share, drawn_by, preparation["targets"]], sort_keys=True)
 
 
-def _joined(nodes: list[Node]) -> list[Node]:
-    """Return the roots, after every other run was given to the one it came from."""
+def _joined(nodes: Iterable[Node], by_rank: Iterable[Node]) -> list[Node]:
+    """Return the roots, after every other run was given to the one it came from.
+
+    Of several directories with one run the first in `by_rank` is that run, and the others are copies.
+    """
     first: dict[str, Node] = {}
-    for node in nodes:
+    for node in by_rank:
         other = first.setdefault(node.id, node)
         if other is not node:
             node.copy_of = other.name
@@ -242,4 +282,4 @@ def _mark_best(nodes: Iterable[Node]) -> None:
 
 def _natural(name: str) -> list[Any]:
     """Return a key that sorts wine-2 before wine-10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
