@@ -28,7 +28,7 @@ def test_every_kind_of_run_gives_a_picture_whose_texts_have_room(any_run, mispla
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("spiral", ["Decision regions", "x", "y", "After 20 epochs", "SGD(learning_rate=InverseTime(1.0, decay=1.0))"]),
+        ("spiral", ["Decision regions", "x", "y", "After 20 epochs", "SGD(learning_rate=inverse-time:base=1,decay=1)"]),
         ("untrained", ["Before training", "none yet", "before training"]),
         ("one epoch", ["After 1 epoch  "]),
         ("eight blobs", ["hollow: validation", "validation loss", "7"]),
