@@ -50,3 +50,21 @@ def test_wrong_input_is_one_sentence_and_makes_nothing(command, tmp_path):
         assert sentence in refused.err
     assert "which holds a run" in command("branch", tmp_path / "a", "--save", tmp_path / "a").err
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_run_that_cannot_be_saved_leaves_no_directory(command, tmp_path, monkeypatch):
+    assert command("train spiral --epochs 2 --save", tmp_path / "a").status == 0
+    (tmp_path / "mine").mkdir()
+
+    def full(run, directory):
+        raise ds.InputError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ds.Run, "save", full)
+        for line in ("branch a --save b/c", "branch a", "train spiral --epochs 2 --save d", "branch a --save mine"):
+            patch.chdir(tmp_path)
+            failed = command(line)
+            assert (failed.status, failed.err.splitlines()[-1]) == (2, "downslope: the disk is full")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a", "mine"]
+    assert not any((tmp_path / "mine").iterdir())
+    assert command("branch", tmp_path / "a", "--save", tmp_path / "mine").status == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,25 @@ def begun(run: Run, directory: Path, epochs: int) -> Iterator[None]:
     It is saved right away: what cannot be saved is said before the training, and a kill in the first seconds leaves a
     run too.
     """
-    made_directory(directory)
+    made = made_directory(directory)
     with held(directory):
         new_directory(str(directory))  # another command may have been quicker
-        run.save(directory)
-        plan(directory, run.epoch + epochs)
+        try:
+            run.save(directory)
+            plan(directory, run.epoch + epochs)
+        except BaseException:
+            if not holds_run(directory):
+                _unmade(directory, made)
+            raise
         yield
+
+
+def _unmade(directory: Path, made: list[Path]) -> None:
+    """Remove directories that were made for a run that could not be saved, where nothing of anybody's is in them."""
+    with suppress(OSError):
+        (directory / IN_USE).unlink()
+        for one in made:
+            one.rmdir()
 
 
 @contextmanager
