@@ -193,7 +193,7 @@ def test_another_thread_and_a_signal_handler_may_set_it(disturb, bits):
         plain.train(60)
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert [(entry.step, entry.kind) for entry in handled.log if entry.by == "user"] == [(24, "guard")]
+    assert [(entry.step, entry.kind) for entry in handled.log if entry.by == "user"] == [(25, "guard")]
     assert handled.history.epoch.tolist() == list(range(60))
     assert np.array_equal(handled.parameters, plain.parameters)
 

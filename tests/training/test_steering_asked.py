@@ -56,7 +56,8 @@ def test_a_change_by_a_signal_handler_holds_and_is_made_again(disturb, bits, aft
         again = run.replayed()
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert [entry.step for entry in changed] == [25 if after else 24]
+    assert [entry.step for entry in changed] == [25 if after else 24]  # when it was asked for
+    assert [entry.step for entry in run.log] == [25]  # and made
     assert run.optimizer.learning_rate == 0.125
     assert run.history.learning_rate[-1] == 0.125
     assert run.history.epoch.tolist() == list(range(60))
@@ -236,3 +237,52 @@ def test_moments_are_bounded_in_bytes_where_another_rule_has_more_slots(monkeypa
     run.change(optimizer=ds.Adam(0.01))
     run.train(300, on_epoch=lambda run, epoch: None)
     assert len(run._moments) <= 10 + 4
+
+
+@pytest.mark.parametrize("place", ["_note", "_tell", "_catch_up", "_go_back", "_act"])
+def test_a_signal_handler_that_comes_in_the_midst_of_anything_changes_the_run_after_it(monkeypatch, bits, place):
+    """As where the guard goes back, or another change is being made: half of each would be lost."""
+    run, asked = jumping("compiled", "rollback"), []
+    real = getattr(type(run), place)
+
+    def handler(_signal, _frame):
+        asked.append(run.change(learning_rate=0.125))
+
+    def disturbed(self, *given):
+        if self is run and not asked and self.step > 20:
+            signal.raise_signal(signal.SIGUSR1)
+            done = real(self, *given)
+            assert self.optimizer.learning_rate != 0.125  # not before what was interrupted is done
+            return done
+        return real(self, *given)
+
+    monkeypatch.setattr(type(run), place, disturbed)
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        for step in range(12):
+            run.train(20, on_event=lambda run, entry: None)
+            if step == 5:
+                run.change(momentum=0.5)
+        again = run.replayed()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(asked) == 1
+    assert [entry.told for entry in run.log if "0.125" in entry.told] != []
+    assert run.optimizer == again.optimizer
+    assert bits(again) == bits(run)
+
+
+def test_a_signal_handler_whose_change_is_not_legal_is_told_and_nothing_waits(disturb):
+    def handler(_signal, _frame):
+        with pytest.raises(ds.InputError, match="momentum must be"):
+            run.change(momentum=2.0)
+        heard.append(run.step)
+
+    heard, before = [], signal.signal(signal.SIGUSR1, handler)
+    try:
+        disturb(25, lambda: signal.raise_signal(signal.SIGUSR1))
+        run = a_run()
+        run.train(60)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert (heard, len(run.log), run.epoch) == ([24], 0, 60)

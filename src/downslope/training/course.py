@@ -155,14 +155,18 @@ class Course(Trained):
     @guard.setter
     def guard(self, value: Guard | str | bool | None) -> None:
         guard = guard_from(value)
-        self._requests.ask(lambda: self._set_guard(guard))
+        self._requests.ask(lambda: self._set_guard(guard), lambda: self._checked(guard))
+
+    def _checked(self, guard: Guard | None) -> list[Entry]:
+        checked_guard(guard, self._guard, made=max(self.step, self._quiet_until))
+        return []
 
     def _set_guard(self, guard: Guard | None) -> list[Entry]:
         """Put another guard in place; return what that wrote into the log."""
         before = self._guard
         if guard == before:
             return []
-        checked_guard(guard, before, made=max(self.step, self._quiet_until))
+        self._checked(guard)
         was, is_ = ("off" if one is None else one.told for one in (before, guard))
         entry = Entry(self.step, self.epoch, "guard", "user", f"{is_} (was {was})", settings={"guard": (was, is_)})
         self._log.append(entry)
@@ -277,7 +281,8 @@ class Course(Trained):
         while self._untold:
             entry = self._untold.pop(0)
             if self._listener is not None:
-                self._listener(self._run, entry)
+                with self._requests.calling():
+                    self._listener(self._run, entry)
             elif entry.kind in ("alarm", "rollback") and entry.kind not in self._warned:
                 self._warned.add(entry.kind)
                 warnings.warn(entry.told, GuardWarning, stacklevel=_outside())

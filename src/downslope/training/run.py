@@ -178,7 +178,8 @@ class Run(Stored):
                     target = last if on_epoch is None else min(due + 1, last)
                     self._advance(self._step_of(self._reduce_or(target)), control, show)
                     if on_epoch is not None and self.epoch == due + 1 and not self.state.batch:
-                        on_epoch(self, due)
+                        with self._requests.calling():
+                            on_epoch(self, due)
         finally:
             self._requests.end()
 
@@ -217,15 +218,18 @@ class Run(Stored):
         Entry
             What was written into the log, with the step. In another thread than the one that trains, the call waits
             until the step under way is done; so nothing that training waits for, such as `on_epoch`, may wait for it.
+            From a signal handler the change is made right after that step, and what is returned tells when it was asked
+            for.
 
         Raises
         ------
         InputError
             If nothing is to be changed, the optimizer has no such setting, or a value is not legal.
         """
-        return self._requests.ask(lambda: self._change(optimizer, schedule, batch_size, settings))
+        given = (optimizer, schedule, batch_size, settings)
+        return self._requests.ask(lambda: self._act(self._asked(*given)), lambda: self._asked(*given))
 
-    def _change(self, optimizer: Any, schedule: Any, batch_size: Any, settings: dict[str, Any]) -> Entry:
+    def _asked(self, optimizer: Any, schedule: Any, batch_size: Any, settings: dict[str, Any]) -> Entry:
         if optimizer is None and schedule is None and batch_size is None and not settings:
             raise InputError("change must be given what to change, such as learning_rate=0.1. Received: nothing")
         rule, size, changed = None, None, {}
@@ -242,7 +246,7 @@ class Run(Stored):
             differing = differing_settings(self.optimizer, rule)
             rule, changed = rule if differing else None, {**differing, **changed}
         sentence = told(changed) or "nothing differs"
-        return self._act(Entry(self.step, self.epoch, "change", "user", sentence, rule, size, settings=changed))
+        return Entry(self.step, self.epoch, "change", "user", sentence, rule, size, settings=changed)
 
     def at(self, step: int | None = None, *, epoch: int | None = None) -> Run:
         """Return a run of its own that stands at a past step, with the bits it had: state, history and log.
