@@ -192,19 +192,16 @@ def _update(
 ) -> Any:  # fmt: skip
     """Make the rule's step, and write all numbers about it but the penalty and the gradient's norm.
 
-    Returns the update's norm, and with the gradient given the slopes along the update before and along this one, which
-    are 0 where nobody watches.
+    Returns norm and slope of the update; the slope is 0 where nobody watches.
     """
     change, extreme, size, largest, broken = 0.0, 0.0, 0.0, 0.0, -1
-    watched, slope_after, slope = sizes[WATCHED] != 0, 0.0, 0.0
+    watched, slope = sizes[WATCHED] != 0, 0.0
     start = 0
     while start < sizes[PARAMETERS]:
         count = min(PIECE, sizes[PARAMETERS] - start)
         # What nobody will ask for stays in the cache: written out it would be a fifth of all that goes to memory.
         scratch = sizes[PARAMETERS] if watched else (start if last else 0)
         now, old = shift(parameters, start), shift(before, scratch)
-        if watched:  # before the last update is written over
-            slope_after += sums.narrow_dot(shift(gradient, start), shift(before, start), count)
         for i in range(count):
             old[i] = now[i]
         call(sizes[UPDATE], (parameters, gradient, slots, start, scalars, count))
@@ -232,7 +229,7 @@ def _update(
     numbers[UPDATE_RATIO] = change_norm / numbers[WEIGHT_NORM] if numbers[WEIGHT_NORM] > 0.0 else math.inf
     numbers[LARGEST] = largest
     numbers[WEIGHT_NORM] = new_norm
-    return change_norm, slope_after, slope
+    return change_norm, slope
 
 
 @numba.njit(error_model="numpy")
@@ -272,21 +269,25 @@ def take_step(
         hidden, units = shift(ranges, 2 * sizes[PENALTIES]), shift(memory, UNITS)
         row[SIGNAL_DEAD] = _dead_share(sizes, hidden, gradient, units, row[SIGNAL_STEP], limits[DEAD_WINDOW])
     _add_penalty_gradient(sizes, ranges, strengths, parameters, gradient)
-    numbers[GRADIENT_NORM] = sums.norm(gradient, sizes[PARAMETERS])
+    if watched:
+        square, slope = sums.squares_and_dot(gradient, before, sizes[PARAMETERS])
+        size = sums.root(square)
+        numbers[GRADIENT_NORM] = sums.norm(gradient, sizes[PARAMETERS]) if size < 0.0 else size
+    else:
+        numbers[GRADIENT_NORM] = sums.norm(gradient, sizes[PARAMETERS])
     if not numbers[GRADIENT_NORM] < math.inf:
         numbers[FAILED] = float(GRADIENT_FAILED)
         return
     if watched:
         row[SIGNAL_LOSS] += numbers[PENALTY]
         row[SIGNAL_GRADIENT], row[SIGNAL_WEIGHTS] = numbers[GRADIENT_NORM], numbers[WEIGHT_NORM]
+        row[SLOPE_BEFORE] = memory[SLOPE]
+        row[SLOPE_AFTER] = slope if memory[SLOPE] == memory[SLOPE] else math.nan
         if limits[CLIP] > 0.0:
             scale, code = _clip(sizes, gradient, numbers[GRADIENT_NORM], row[SIGNAL_STEP], limits[CLIP], memory)
-    change_norm, slope_after, slope = _update(sizes, parameters, before, last, gradient, slots, scalars, numbers)
+    change_norm, slope = _update(sizes, parameters, before, last, gradient, slots, scalars, numbers)
     if watched:
-        # Of the gradient as it was before it was shortened.
-        slope_after, slope = slope_after / scale, slope / scale
-        row[SLOPE_BEFORE] = memory[SLOPE]
-        row[SLOPE_AFTER] = slope_after if memory[SLOPE] == memory[SLOPE] else math.nan
+        slope = slope / scale  # of the gradient as it was before it was shortened
         row[SLOPE_NOW], row[SIGNAL_UPDATE], row[SIGNAL_LARGEST] = slope, change_norm, numbers[LARGEST]
         memory[WATCHED_STEP], memory[SLOPE] = row[SIGNAL_STEP], slope
         row[CODES] = np.float64(code + _judge(row, memory, limits))
