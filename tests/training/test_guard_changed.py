@@ -1,5 +1,6 @@
 """Another guard in the middle of a run: what it decides from there, and that the past is made again with its bits."""
 
+import contextlib
 import signal
 import threading
 from types import SimpleNamespace
@@ -55,7 +56,7 @@ def test_the_past_has_its_bits_whatever_guard_is_there_now(bits, tmp_path, optio
         assert kinds(loaded.replayed()) == kinds(loaded)
         for epoch in (10, 45, 75, 100, run.epoch - 1):
             there, branch = loaded.at(epoch=epoch), loaded.branch(at=epoch * each)
-            assert there.guard == branch.guard == loaded.guard
+            assert there.guard == branch.guard == run.at(epoch=epoch).guard
             assert there.history.loss.tolist() == losses[:epoch].tolist()
             assert bits(branch) == bits(there)
             assert bits(there) == bits(run.at(epoch=epoch))
@@ -76,6 +77,44 @@ def test_a_run_that_was_saved_goes_on_under_the_guard_it_had(bits, tmp_path):
     assert bits(loaded) == bits(run)
 
 
+def test_past_steps_are_made_again_under_the_guard_that_was_in_force_then(tmp_path):
+    """What a guard remembers depends on them, and so where it goes back to; a run that was loaded has kept none."""
+    run = ds.Run(ds.MLP([2, 8, 8, 3]), SPIRAL, ds.SGD(0.5), guard=None)
+    run.train(100)
+    run.change(learning_rate=1e8)
+    with contextlib.suppress(ds.NonFiniteError):
+        run.train(50)
+    run.guard = "rollback"
+    run.change(learning_rate=1e4)
+    run.save(tmp_path)
+    ended = []
+    for one in (run, ds.Run.load(tmp_path), run.replayed()):
+        with contextlib.suppress(ds.ExplosionError):
+            one.train(20)
+        memory = None if one.state.guard is None else one.state.guard.tobytes()
+        ended.append((one.step, one.parameters.tobytes(), memory, [entry.line for entry in one.log]))
+    assert ended[0] == ended[1] == ended[2]
+
+
+def test_a_guard_that_goes_back_to_before_it_was_put_in_place_stays():
+    run = a_run()
+    run.train(100)
+    run.guard = Guard("rollback", most=3)
+    run.change(learning_rate=1e30)
+    run.train(20)
+    back = next(entry for entry in run.log if entry.kind == "rollback")
+    assert (back.step, run.guard) == (100, Guard("rollback", most=3))
+    run = ds.Run(ds.MLP([2, 64, 3]), ds.data.spiral(), ds.SGD(0.2, momentum=0.9))
+    run.train(400)
+    run.change(learning_rate=2.0)
+    run.train(1)
+    run.guard = "stop"
+    with pytest.raises(ds.ExplosionError):
+        run.train(40)
+    assert (run.log[-1].kind, run.step) == ("stop", 400)
+    assert run.guard == run.replayed().guard == Guard("stop")
+
+
 def test_what_is_set_is_in_the_log_and_what_is_the_same_is_not():
     run = a_run()
     run.guard = "warn"
@@ -87,8 +126,8 @@ def test_what_is_set_is_in_the_log_and_what_is_the_same_is_not():
         "step 3: guard by user: off (was warn)",
         "step 3: guard by user: Guard('rollback', factor=4.0) (was off)",
     ]
-    assert run.given["guard"] == run.guard == Guard("rollback", factor=4)
-    assert run.log.acting() == []
+    assert (run.given["guard"], run.guard) == (Guard(), Guard("rollback", factor=4))
+    assert run.log.acting() == list(run.log)
 
 
 def test_a_past_step_is_told_of_no_guard_that_came_later():
@@ -97,7 +136,7 @@ def test_a_past_step_is_told_of_no_guard_that_came_later():
     run.guard = "stop"
     run.train(20)
     past = run.at(10)
-    assert (past.guard, len(past.log)) == (Guard("stop"), 0)
+    assert (past.guard, len(past.log)) == (Guard(), 0)
 
 
 @pytest.mark.parametrize("value", ["rolback", 3, Guard])
@@ -200,5 +239,7 @@ def test_another_thread_and_a_signal_handler_may_set_it(disturb, bits):
 
 def test_rollbacks_are_counted_anew_under_another_guard():
     back = Entry(5, 5, "rollback", "guard", "", back_from=9)
-    put = Entry(9, 9, "guard", "user", "rollback (was stop)")
+    put = Entry(9, 9, "guard", "user", "rollback (was stop)", guard=Guard("rollback").describe())
     assert rollbacks(SimpleNamespace(log=[back, put, back])) == [back]
+    same = Entry(9, 9, "change", "user", "nothing differs")
+    assert rollbacks(SimpleNamespace(log=[back, same, back])) == [back, back]

@@ -97,7 +97,7 @@ def rate_at(run: Run, step: int) -> float:
 def cause(run: Run, step: int) -> Entry | None:
     """Return the user's last change, where it was made in the last steps before `step`, to which it points."""
     for entry in reversed(run.log):
-        if entry.kind == "change" and entry.by == "user":
+        if entry.kind == "change" and entry.by == "user" and entry.acts:
             return entry if step - RECENT_STEPS <= entry.step <= step else None
     return None
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Course"]
 
+MOST_PROBLEMS = 4  # of as many batch sizes
+
 
 class Course(Trained):
     """Where a run stands and how it gets on; what a person does with it is `Run`."""
@@ -40,14 +42,15 @@ class Course(Trained):
     data: Dataset
     parent: Parent | None
     given: dict[str, Any]
-    _guard: Guard | None
 
-    def _begin(self, problem: Problem, parameters: FloatArray, optimizer: Optimizer, engine: str) -> None:
+    def _begin(
+        self, problem: Problem, parameters: FloatArray, optimizer: Optimizer, engine: str, guard: Guard | None
+    ) -> None:
         self.parent = None
         self._id: str | None = None
         self._engine = ENGINES[engine]()
         self._problems = {problem.batch_size: problem}
-        self._now = Moment(State.start(parameters, optimizer), optimizer, problem.batch_size)
+        self._now = Moment(State.start(parameters, optimizer), optimizer, problem.batch_size, guard=guard)
         self._moments = Moments(self._now)
         self._log = Log()
         # A run that is made again takes what acted on it from here, and is quiet up to where it was before.
@@ -138,8 +141,8 @@ class Course(Trained):
         """What watches every step, or None: set it to what `Run(guard=…)` takes, while it trains too.
 
         From the next step on the other one decides what an alarm leads to; what the one before did is in the log and
-        stays. A copy, a branch and a past step have the present one. Shortened gradients are not in the log, so
-        "clip" can be chosen, left, or given another factor only before the first step.
+        stays. A past step, and so a branch from there, has the one that was in force then. "clip" can be chosen, left,
+        or given another factor only before the first step.
 
         Examples
         --------
@@ -150,7 +153,7 @@ class Course(Trained):
         >>> run.guard, str(run.log)
         (Guard('rollback'), 'step 20: guard by user: rollback (was warn)')
         """
-        return self._guard
+        return self._now.guard
 
     @guard.setter
     def guard(self, value: Guard | str | bool | None) -> None:
@@ -158,20 +161,22 @@ class Course(Trained):
         self._requests.ask(lambda: self._set_guard(guard), lambda: self._checked(guard))
 
     def _checked(self, guard: Guard | None) -> list[Entry]:
-        checked_guard(guard, self._guard, made=max(self.step, self._quiet_until))
+        checked_guard(guard, self.guard, made=max(self.step, self._quiet_until))
         return []
 
     def _set_guard(self, guard: Guard | None) -> list[Entry]:
         """Put another guard in place; return what that wrote into the log."""
-        before = self._guard
+        before = self.guard
         if guard == before:
             return []
         self._checked(guard)
         was, is_ = ("off" if one is None else one.told for one in (before, guard))
-        entry = Entry(self.step, self.epoch, "guard", "user", f"{is_} (was {was})", settings={"guard": (was, is_)})
-        self._log.append(entry)
-        self._guard, self.given = guard, {**self.given, "guard": guard}
-        self._steered[:] = [self._now]  # an alarm that is not acted on yet was the other one's: the step is made again
+        described = {} if guard is None else guard.describe()
+        told = f"{is_} (was {was})"
+        entry = Entry(
+            self.step, self.epoch, "guard", "user", told, guard=described, settings={"guard": (was, is_)}
+        )  # fmt: skip
+        self._act(entry)  # an alarm that is not acted on yet was the other one's: the step is made again
         return [entry]
 
     @property
@@ -196,7 +201,10 @@ class Course(Trained):
 
     def _problem(self, batch_size: int) -> Problem:
         if batch_size not in self._problems:
-            self._problems[batch_size] = dataclasses.replace(next(iter(self._problems.values())), batch_size=batch_size)
+            made = dataclasses.replace(next(iter(self._problems.values())), batch_size=batch_size)
+            if len(self._problems) >= MOST_PROBLEMS:  # engines keep the data laid out for each
+                del self._problems[next(iter(self._problems))]
+            self._problems[batch_size] = made
         return self._problems[batch_size]
 
     def _step_of(self, epochs: int) -> int:
@@ -212,7 +220,7 @@ class Course(Trained):
         ends = [step, *(entry.step for entry in self._coming[:1]), *([self._quiet_until] if quiet else [])]
         if now.pending is not None:
             ends.append(self._step_of(self.epoch + 1))
-        guard = self._guard  # as it is now: a signal handler may set another at any moment
+        guard = now.guard
         watch = None if guard is None else guard.watch()
         if watch is not None and quiet:
             watch.halt = False
@@ -223,9 +231,9 @@ class Course(Trained):
             if len(records):
                 self.history.extend(np.arange(first, first + len(records)), records)
             moment = dataclasses.replace(now, state=state).settled()
+            self._now = moment  # one assignment, after the history: whenever this is interrupted, the run is whole
             if state.step > now.state.step:
                 self._moments.offer(moment)
-            self._now = moment  # one assignment, after the history: whenever this is interrupted, the run is whole
             if len(records):
                 show(state.epoch)
             if not quiet:
@@ -306,11 +314,12 @@ class Course(Trained):
             optimizer=rule,
             batch_size=batch_size if rule and batch_size != (there._now.pending or there._now.batch_size) else None,
             cleared=rule is not None,
+            guard=None if there.guard == guard else guard.describe(),  # what goes back stays, though put in place later
             back_from=seen,
             settings={} if rule is None else differing_settings(there.optimizer, rule),
             signals=_named(cause) if isinstance(cause, Alert) else {},
         )
-        moment = there._now if rule is None else there._now.after(entry)
+        moment = there._now.after(entry)
         self._moments.cut(answer.good)
         self.history.become(there.history)
         self._write(entry)

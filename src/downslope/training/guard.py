@@ -165,6 +165,11 @@ class Guard:
         }
 
     @classmethod
+    def restored(cls, description: Mapping[str, Any] | None) -> Guard | None:
+        """Return the guard that `describe` described; None where there was none."""
+        return cls.from_description(description) if description else None
+
+    @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> Guard:
         """Return the guard that `describe` described, or raise InputError."""
         if not isinstance(description, Mapping):
@@ -284,7 +289,7 @@ def rollbacks(run: Run) -> list[Entry]:
     """Return the guard's rollbacks since the user's last change, of the guard too, in order."""
     found = []
     for entry in reversed(run.log):
-        if entry.by == "user":
+        if entry.by == "user" and entry.acts:
             break
         if entry.kind == "rollback":
             found.append(entry)

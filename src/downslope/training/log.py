@@ -59,6 +59,8 @@ class Entry:
         Whether the slots that hold momentum were set to zero.
     back_from : int or None
         Of a rollback or a stop the later step at which it was decided; what happened in between was undone.
+    guard : mapping or None
+        The description of the guard in force from here on, empty where nothing is watched; None where it stays.
     good : int or None
         Of an alarm the last step after which all was well.
     settings : mapping of str to (before, after)
@@ -76,14 +78,15 @@ class Entry:
     batch_size: int | None = None
     cleared: bool = False
     back_from: int | None = None
+    guard: Mapping[str, Any] | None = None
     good: int | None = None
     settings: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def acts(self) -> bool:
-        """Whether it changes what the next update does: not every kind of `DONE` does, nor a change to what held."""
-        return self.optimizer is not None or self.batch_size is not None or self.cleared
+        """Whether it changes what comes next: not every kind of `DONE` does, nor a change to what held."""
+        return any(one is not None for one in (self.optimizer, self.batch_size, self.guard)) or self.cleared
 
     @property
     def line(self) -> str:

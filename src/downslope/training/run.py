@@ -89,7 +89,7 @@ class Run(Stored):
         guard: str | bool | Guard | None = "warn",
     ) -> None:
         expect("optimizer", optimizer, Optimizer, "an optimizer such as SGD(learning_rate=0.1)")
-        self._guard = guard_from(guard)
+        watching = guard_from(guard)
         setup = set_up(
             network,
             data,
@@ -108,9 +108,9 @@ class Run(Stored):
         name = engine_name(engine, network, self.loss, problem.batch_size)
         self.given = {
             "loss": self.loss, "batch_size": batch_size, "validation": validation, "seed": setup.seed,
-            "dtype": setup.dtype.name, "standardize": setup.standardize, "engine": name, "guard": self._guard,
+            "dtype": setup.dtype.name, "standardize": setup.standardize, "engine": name, "guard": watching,
         }  # fmt: skip
-        self._begin(problem, setup.parameters, optimizer, name)
+        self._begin(problem, setup.parameters, optimizer, name, watching)
 
     def train(
         self,
@@ -157,7 +157,7 @@ class Run(Stored):
             If an argument is not legal, or the run is trained by two calls at a time.
         """
         last = self.epoch + checks.whole("epochs", epochs)
-        checks.whole("every", every, at_least=1)
+        every = checks.whole("every", every, at_least=1)
         if progress is not None:
             checks.flag("progress", progress)
         for name, called in (("on_epoch", on_epoch), ("on_event", on_event)):
@@ -276,8 +276,7 @@ class Run(Stored):
         other = self._copied()
         last = other.step
         if epoch is not None:
-            checks.whole("epoch", epoch, at_most=other.epoch)
-            where = other._began(epoch)
+            where = other._began(checks.whole("epoch", epoch, at_most=other.epoch))
         else:
             where = checks.whole("step", step, at_most=last)
         found = other._copy_at(where, before=where < last)

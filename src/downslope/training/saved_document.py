@@ -64,7 +64,7 @@ def document_of(run: Run, created: str, start: str, *, measured: bool = False) -
             **given,
             "loss": run.loss.describe(),
             "validation": data_told(validation) if isinstance(validation, Dataset) else float(validation),
-            "guard": None if run.guard is None else run.guard.describe(),
+            "guard": None if given["guard"] is None else given["guard"].describe(),
         },
         "preparation": {"inputs": run.preparation.inputs.describe(), "targets": run.preparation.targets.describe()},
         "start": start,

@@ -107,6 +107,7 @@ _ENTRY = _with(
         "batch_size": _or_none(_whole),
         "back_from": _or_none(_whole),
         "good": _or_none(_whole),
+        "guard": _or_none(_MAPPING),
         "settings": _all_of(_row_of(_text, _text)),
         "signals": _all_of(_or_none(_number)),
     },

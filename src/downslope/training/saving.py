@@ -132,7 +132,7 @@ def _restored(
         *changed_code("schedules", document["own"]["schedules"], own_schedules, comparable=comparable),
     ]
     given = dict(document["given"])
-    given |= {"loss": loss_described(given["loss"]), "guard": _guard(given["guard"])}
+    given |= {"loss": loss_described(given["loss"]), "guard": Guard.restored(given["guard"])}
     if isinstance(given["validation"], Mapping):
         given["validation"] = _read_data(directory, found.lasting["validation"], given["validation"])
     run = Run(
@@ -151,10 +151,12 @@ def _restored(
         document["batch_size"],
         document["pending_batch_size"],
         document["acted"],
+        run.guard,
     )
     check_fits(run, moment, directory)
-    run._now = moment
     run._log = Log(Entry.from_description(one, own_rules, own_schedules) for one in document["log"])
+    guards = [one.guard for one in run._log.acting()[: moment.done] if one.guard is not None]
+    run._now = replace(moment, guard=Guard.restored(guards[-1])) if guards else moment
     run._coming, run._quiet_until = run._log.acting()[run._now.done :], document["quiet_until"]
     if all(entry.step < run.step for entry in run._log.acting()[: run._now.done]):  # a moment is as before any change
         run._moments.offer(run._now)
@@ -275,10 +277,6 @@ def _network(document: Mapping[str, Any], given: Network | None) -> Network:
             f"network must be the one this run was trained with, {document['header']['network']}. Received: {given!r}"
         )
     return saved if given is None else given
-
-
-def _guard(description: Any) -> Guard | None:
-    return None if description is None else Guard.from_description(description)
 
 
 def _data(directory: str | os.PathLike[str], found: Checkpoint, given: Dataset | None) -> Dataset:

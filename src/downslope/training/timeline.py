@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from downslope.engines.problem import State
 from downslope.rules import Optimizer
 from downslope.training.changes import carried
+from downslope.training.guard import Guard
 from downslope.training.log import Entry
 
 __all__ = ["Moment", "Moments"]
@@ -33,6 +34,8 @@ class Moment:
         The batch size to hold from the next epoch on.
     done : int
         How many of the log's acting entries have taken effect.
+    guard : Guard or None
+        What watches from here on.
     """
 
     state: State
@@ -40,6 +43,7 @@ class Moment:
     batch_size: int
     pending: int | None = None
     done: int = 0
+    guard: Guard | None = None
 
     def after(self, entry: Entry) -> Moment:
         """Return the moment after an entry of the log takes effect."""
@@ -47,7 +51,11 @@ class Moment:
         state = carried(self.state, self.optimizer, optimizer, clear=entry.cleared)
         pending = self.pending if entry.batch_size is None else entry.batch_size
         pending = None if pending == self.batch_size else pending
-        return replace(self, state=state, optimizer=optimizer, pending=pending, done=self.done + entry.acts).settled()
+        guard = self.guard if entry.guard is None else Guard.restored(entry.guard)
+        done = self.done + entry.acts
+        return replace(
+            self, state=state, optimizer=optimizer, pending=pending, done=done, guard=guard
+        ).settled()  # fmt: skip
 
     def settled(self) -> Moment:
         """Return the moment with a pending batch size in force, where an epoch begins."""
