@@ -129,3 +129,14 @@ def test_errors_are_also_the_errors_python_users_expect():
     missing = MissingExtraError("export", "torch")
     assert missing.extra == "torch"
     assert str(missing) == "export needs an optional library. Install it with: pip install 'downslope[torch]'"
+
+
+@pytest.mark.parametrize("given", ["", "a\0b", 3, None, b"x"])
+def test_what_is_no_path_is_refused(given):
+    with pytest.raises(InputError, match=r"^directory must be a place\. Received: directory="):
+        checks.path("directory", given, "a place")
+
+
+def test_a_number_python_does_not_print_is_refused_in_a_sentence():
+    with pytest.raises(InputError, match=r"Received: epochs=a whole number of \d+ bits"):
+        checks.whole("epochs", 10**5000, at_most=5)

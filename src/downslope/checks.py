@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from downslope.errors import InputError
 
-__all__ = ["Interval", "did_you_mean", "flag", "one_of", "real", "refuse", "text", "whole"]
+__all__ = ["Interval", "did_you_mean", "flag", "one_of", "path", "real", "refuse", "text", "whole"]
 
 
 def refuse(name: str, rule: str, value: Any) -> InputError:
     """Return the error for `name` breaking `rule`; the caller raises it."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except ValueError:  # Python does not print a whole number of more than 4,300 digits
+        shown = f"a whole number of {value.bit_length()} bits"
     if len(shown) > 80:
         shown = shown[:77] + "..."
     return InputError(f"{name} must be {rule}. Received: {name}={shown}")
@@ -51,6 +55,14 @@ class Interval:
         )
         shown = (f"{word} {end if isinstance(end, int) else f'{end:g}'}" for word, end in ends if end is not None)
         return " and ".join(shown) or "a finite number"
+
+
+def path(name: str, value: Any, rule: str) -> str:
+    """Return the text of a path, or raise InputError where it is none, empty, or holds what no path can."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else ""
+    if not text or "\0" in str(text):
+        raise refuse(name, rule, value)
+    return str(text)
 
 
 def real(name: str, value: Any, interval: Interval | None = None) -> float:

@@ -139,6 +139,13 @@ def test_an_update_that_is_long_beside_those_before_is_told_though_the_weights_a
     assert "as long as" not in sentence(ALARM, still, 3, update_norm=0.09)  # nor anything to compare with
 
 
+def test_a_change_that_changed_nothing_is_no_cause():
+    run = a_run(ds.SGD(0.5, momentum=0.5), epochs=3)
+    run.change(learning_rate=7.0)
+    run.change(momentum=0.5)
+    assert "a change (learning_rate=7.0 (was 0.5))" in sentence(ALARM, run, 4)
+
+
 def test_numbers_are_written_out():
     assert "promises a fall of 25,310 times the loss" in sentence(ALARM, a_run(), slope_now=-25310.4)
     assert "promises a fall of 1.2e+07 times the loss" in sentence(ALARM, a_run(), slope_now=-1.2e7)

@@ -243,3 +243,12 @@ def test_rollbacks_are_counted_anew_under_another_guard():
     assert rollbacks(SimpleNamespace(log=[back, put, back])) == [back]
     same = Entry(9, 9, "change", "user", "nothing differs")
     assert rollbacks(SimpleNamespace(log=[back, same, back])) == [back, back]
+
+
+def test_a_guard_that_cannot_watch_this_run_is_refused_and_the_one_before_stays():
+    run = a_run()
+    with pytest.raises(ds.InputError, match="monitor must be 'loss' where the run has no validation part"):
+        run.guard = Guard(plateau=ReduceOnPlateau(monitor="validation_loss"))
+    with pytest.raises(ds.InputError, match="window must be above 0"):
+        Guard(limits={"window": 0})
+    assert (run.guard, len(run.log)) == (Guard(), 0)

@@ -389,3 +389,42 @@ def test_a_change_that_changes_nothing_does_not_act():
     run.train(5)
     assert run.at(12).optimizer.learning_rate == 0.1
     assert run.at(15).parameters.tobytes() == run.parameters.tobytes() == run.replayed().parameters.tobytes()
+
+
+@pytest.mark.parametrize("schedule", [lambda k: 1 / 0, lambda k: np.ones(2), lambda: 0.1])
+def test_a_function_that_gives_no_rate_is_refused_and_nothing_changes(schedule):
+    run = a_run()
+    run.train(5)
+    with pytest.raises(ds.InputError, match=r"^a schedule must give a number for update 6\. Received: "):
+        run.change(schedule=schedule)
+    assert (run.optimizer, len(run.log)) == (a_run().optimizer, 0)
+
+
+def test_numpys_whole_numbers_are_taken_for_what_they_are():
+    run = a_run(batch_size=1)
+    run.train(np.uint8(20))
+    assert run.at(epoch=np.uint8(19)).epoch == 19
+    told = []
+    run.train(150, every=np.int8(100), on_epoch=lambda run, epoch: told.append(epoch))
+    assert told == [100]
+
+
+def test_many_batch_sizes_leave_few_problems_behind():
+    run = a_run()
+    for size in range(1, 30):
+        run.change(batch_size=size)
+        run.train(1)
+    assert len(run._problems) <= 4
+    assert run.problem.batch_size == 29
+
+
+def test_a_rate_by_a_function_may_be_lowered_any_number_of_times():
+    plateau = ds.ReduceOnPlateau(factor=0.99, patience=0, min_delta=0.9)
+    run = a_run(ds.SGD(steady), guard=ds.Guard(plateau=plateau))
+    run.train(1500)
+    assert sum(entry.kind == "reduce" for entry in run.log) > 1000
+    assert run.optimizer.at(run.step).learning_rate < 0.1 * 0.99**1000
+
+
+def steady(k):
+    return 0.1

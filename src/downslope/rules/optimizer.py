@@ -225,6 +225,8 @@ class Optimizer:
         rate = self.values()["learning_rate"]
         if hasattr(rate, "scaled"):
             return self.replace(learning_rate=rate.scaled(factor))
+        if isinstance(rate, Times):
+            factor, rate = factor * rate.factor, rate.function
         return self.replace(learning_rate=Times(factor, rate) if callable(rate) else factor * rate)
 
     def slots_in_use(self) -> tuple[str, ...]:

@@ -71,9 +71,7 @@ class Store:
         """
         if directory is None:
             return cls(settings)
-        if not isinstance(directory, (str, os.PathLike)) or not str(directory):
-            raise checks.refuse("directory", "a directory for the results", directory)
-        path = Path(directory)
+        path = Path(checks.path("directory", directory, "a directory for the results"))
         if path.exists() and not path.is_dir():
             raise checks.refuse("directory", "a directory, not a file", str(path))
         if path.is_dir() and not (path / SETTINGS).exists():

@@ -188,9 +188,7 @@ def read_document(directory: str | os.PathLike[str], check: Callable[[Any], None
 
 
 def _directory(given: Any) -> Path:
-    if not isinstance(given, (str, os.PathLike)) or not str(given):
-        raise checks.refuse("directory", "a directory of checkpoints", given)
-    path = Path(given)
+    path = Path(checks.path("directory", given, "a directory of checkpoints"))
     try:
         if path.exists() and not path.is_dir():
             raise checks.refuse("directory", "a directory, not a file", str(path))

@@ -161,6 +161,8 @@ class Course(Trained):
         self._requests.ask(lambda: self._set_guard(guard), lambda: self._checked(guard))
 
     def _checked(self, guard: Guard | None) -> list[Entry]:
+        if guard is not None and guard.plateau is not None:
+            guard.plateau.check_monitor(self._run)
         checked_guard(guard, self.guard, made=max(self.step, self._quiet_until))
         return []
 

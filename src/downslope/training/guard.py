@@ -68,8 +68,8 @@ class Guard:
     plateau : ReduceOnPlateau, optional
         Lowers the learning rate where the loss no longer falls; goes with each policy.
     limits : mapping, optional
-        Thresholds by name, in place of the defaults; `downslope.engines.judge.LIMITS` lists them. "pattern", 1 unless
-        given, is a factor on all that make an alarm at a new rate: above 1 there are fewer alarms, and later.
+        Thresholds by name, above 0, in place of the defaults; `downslope.engines.judge.LIMITS` lists them. "pattern",
+        1 unless given, is a factor on all that make an alarm at a new rate: above 1 there are fewer alarms, and later.
 
     Raises
     ------
@@ -320,4 +320,5 @@ def _limits(given: Mapping[str, float]) -> dict[str, float]:
     if not isinstance(given, Mapping):
         raise checks.refuse("limits", "a mapping such as {'update_ratio': 0.5}", given)
     known = [limit.name for limit in LIMITS]
-    return {checks.one_of("limit", name, known): checks.real(name, value) for name, value in given.items()}
+    legal = Interval(above=0)
+    return {checks.one_of("limit", name, known): checks.real(name, value, legal) for name, value in given.items()}

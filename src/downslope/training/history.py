@@ -121,8 +121,9 @@ class History:
         end = start + len(numbers)
         if end > len(self._epochs):
             more = max(end, 2 * len(self._epochs)) - len(self._epochs)
-            self._epochs = np.concatenate([self._epochs, np.empty(more, dtype=np.int64)])
-            self._values = np.concatenate([self._values, np.empty((more, self._values.shape[1]))])
+            longer = np.concatenate([self._epochs, np.empty(more, dtype=np.int64)])
+            wider = np.concatenate([self._values, np.empty((more, self._values.shape[1]))])
+            self._epochs, self._values = longer, wider  # at once, whatever interrupts
         self._epochs[start:end], self._values[start:end] = numbers, rows
         self._length = end
 

@@ -102,6 +102,8 @@ class ReduceOnPlateau:
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> ReduceOnPlateau:
         """Return the record that `describe` described, or raise InputError."""
+        if not isinstance(description, Mapping):
+            raise checks.refuse("plateau", "what describe() gave", description)
         for name in description:
             checks.one_of("plateau setting", name, cls.__dataclass_fields__)
         return cls(**description)
@@ -150,9 +152,13 @@ class ReduceOnPlateau:
     def _rate(run: Run) -> float:
         return float(run.optimizer.at(run.step + 1).learning_rate)
 
-    def _counts(self, run: Run) -> _Counts:
+    def check_monitor(self, run: Run) -> None:
+        """Raise InputError where it looks at the validation loss of a run without a validation part."""
         if self.monitor not in run.history.names:
             raise InputError(f"monitor must be 'loss' where the run has no validation part. Received: {self.monitor!r}")
+
+    def _counts(self, run: Run) -> _Counts:
+        self.check_monitor(run)
         values: NDArray[np.float64] = getattr(run.history, self.monitor)[: run.epoch]
         restarts = tuple(sorted({one.epoch for one in run.log.acting() if one.kind in RESTARTS[1:]}))
         known = _remembered.get(run.history)

@@ -9,7 +9,7 @@ from downslope import checks
 from downslope.data import Dataset
 from downslope.engines.choice import engine_name
 from downslope.engines.problem import Control
-from downslope.errors import InputError
+from downslope.errors import DownslopeError, InputError
 from downslope.interrupt import deferred_interrupt
 from downslope.network import Loss, Network
 from downslope.rules import Optimizer
@@ -181,6 +181,7 @@ class Run(Stored):
                         with self._requests.calling():
                             on_epoch(self, due)
         finally:
+            self.history.cut(self.epoch)  # what an interrupt came between: a record and the state it is of
             self._requests.end()
 
     def stop(self) -> None:
@@ -242,7 +243,7 @@ class Run(Stored):
                 changed["batch_size"] = (str(held), str(size))
         if optimizer is not None or schedule is not None or settings:
             rule = changed_rule(self.optimizer, self.step, optimizer, schedule, settings)
-            rule.at(self.step + 1)  # a schedule's first value is legal, or the change is refused
+            _try(rule, self.step + 1)
             differing = differing_settings(self.optimizer, rule)
             rule, changed = rule if differing else None, {**differing, **changed}
         sentence = told(changed) or "nothing differs"
@@ -345,3 +346,14 @@ class Run(Stored):
         other._reach(other._quiet_until)
         other._catch_up()
         return other
+
+
+def _try(rule: Optimizer, step: int) -> None:
+    """Raise InputError where a schedule's first value is not legal, or its code fails."""
+    try:
+        rule.at(step)
+    except DownslopeError:
+        raise
+    except Exception as error:
+        told = f"a schedule must give a number for update {step}. Received: {type(error).__name__}: {error}"
+        raise InputError(told) from error

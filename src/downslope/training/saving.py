@@ -70,8 +70,7 @@ def save(run: Run, directory: str | os.PathLike[str], *, measured: bool = False)
         If something in the run cannot be saved, the directory holds another run or has been written to by another
         process since, or the disk refuses. What was there before is then still there.
     """
-    if not isinstance(directory, (str, os.PathLike)) or not str(directory):
-        raise checks.refuse("directory", "a directory for the run", directory)
+    checks.path("directory", directory, "a directory for the run")
     known = _known(run)
     document = document_of(run, known.created, known.start, measured=measured)
     lasting = {"data": run.data}
@@ -200,8 +199,7 @@ class Autosave:
     """
 
     def __init__(self, directory: str | os.PathLike[str], seconds: float = 60.0) -> None:
-        if not isinstance(directory, (str, os.PathLike)) or not str(directory):
-            raise checks.refuse("directory", "a directory for the run", directory)
+        checks.path("directory", directory, "a directory for the run")
         self.directory = Path(directory)
         self.seconds = checks.real("seconds", seconds, checks.Interval(at_least=0))
         self._due = time.monotonic() + self.seconds
@@ -272,6 +270,8 @@ def _stored(data: Dataset) -> Arrays:
 
 def _network(document: Mapping[str, Any], given: Network | None) -> Network:
     saved = Network.from_description(document["network"])
+    if given is not None and not isinstance(given, Network):
+        raise checks.refuse("network", "a network such as MLP([2, 64, 3])", given)
     if given is not None and given != saved:
         raise InputError(
             f"network must be the one this run was trained with, {document['header']['network']}. Received: {given!r}"
