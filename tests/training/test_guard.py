@@ -51,7 +51,7 @@ def of_kind(run, kind):
         ({"clip": 0.5}, "clip must be at least 1. Received: clip=0.5"),
         ({"plateau": 0.1}, "plateau must be a policy such as ReduceOnPlateau(patience=20). Received: plateau=0.1"),
         ({"limits": {"update": 1}}, "limit must be one of "),
-        ({"limits": {LIMITS[0].name: "x"}}, f"{LIMITS[0].name} must be a finite number. Received: "),
+        ({"limits": {LIMITS[0].name: "x"}}, f"{LIMITS[0].name} must be a number above 0. Received: "),
         ({"limits": 3}, "limits must be a mapping such as "),
     ],
 )

@@ -29,11 +29,6 @@ def guarded(run: Run, policy: str | None) -> list[Entry]:
     """Give a run that goes on another policy, if one is asked for; return what that wrote into its log.
 
     All else of its guard, such as limits of one's own, stays.
-
-    Raises
-    ------
-    InputError
-        If gradients would be shortened otherwise than in the steps that were made.
     """
     if policy is None:
         return []

@@ -21,7 +21,7 @@ from downslope.engines.update import FloatArray
 from downslope.errors import ExplosionError, GuardWarning, NonFiniteError
 from downslope.rules import Optimizer
 from downslope.training.changes import differing_settings
-from downslope.training.guard import Guard, advice, after, checked_guard, guard_from
+from downslope.training.guard import Guard, advice, after, guard_from
 from downslope.training.log import Entry, Log, Parent
 from downslope.training.requests import Requests
 from downslope.training.timeline import Moment, Moments
@@ -141,8 +141,7 @@ class Course(Trained):
         """What watches every step, or None: set it to what `Run(guard=…)` takes, while it trains too.
 
         From the next step on the other one decides what an alarm leads to; what the one before did is in the log and
-        stays. A past step, and so a branch from there, has the one that was in force then. "clip" can be chosen, left,
-        or given another factor only before the first step.
+        stays. A past step, and so a branch from there, has the one that was in force then.
 
         Examples
         --------
@@ -163,7 +162,6 @@ class Course(Trained):
     def _checked(self, guard: Guard | None) -> list[Entry]:
         if guard is not None and guard.plateau is not None:
             guard.plateau.check_monitor(self._run)
-        checked_guard(guard, self.guard, made=max(self.step, self._quiet_until))
         return []
 
     def _set_guard(self, guard: Guard | None) -> list[Entry]:

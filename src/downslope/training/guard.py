@@ -15,7 +15,7 @@ from downslope.checks import Interval
 from downslope.engines.guard import good_step
 from downslope.engines.judge import LIMITS
 from downslope.engines.problem import Alert, Watch
-from downslope.errors import InputError, NonFiniteError
+from downslope.errors import NonFiniteError
 from downslope.rules.settings import Setting
 from downslope.training.advice import advice, lower, noticed, rate_at, since
 from downslope.training.plateau import LEAST_RATE, ReduceOnPlateau
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from downslope.training.log import Entry
     from downslope.training.run import Run
 
-__all__ = ["POLICIES", "Answer", "Guard", "ReduceOnPlateau", "advice", "after", "checked_guard", "guard_from"]
+__all__ = ["POLICIES", "Answer", "Guard", "ReduceOnPlateau", "advice", "after", "guard_from"]
 
 POLICIES = {
     "warn": "tell of it and leave training alone",
@@ -138,11 +138,6 @@ class Guard:
         return self.policy in ("stop", "rollback")
 
     @property
-    def shortens(self) -> float:
-        """The longest gradient, in running means of its norm, that is left as it is; 0 where all are."""
-        return self.clip if self.policy == "clip" else 0.0
-
-    @property
     def told(self) -> str:
         """It in few words: the policy alone, where all else is at its default."""
         return self.policy if self == Guard(self.policy) else repr(self)
@@ -151,7 +146,7 @@ class Guard:
         """Return what an engine is given for one call: thresholds, and whether an alarm ends it."""
         limits = self.limits or {}
         values = np.array([limits.get(limit.name, limit.default) for limit in LIMITS])
-        return Watch(values, halt=self.halts, clip=self.shortens)
+        return Watch(values, halt=self.halts, clip=self.clip if self.policy == "clip" else 0.0)
 
     def describe(self) -> dict[str, Any]:
         """Return the settings as values that JSON can hold; `from_description` gives back an equal guard."""
@@ -208,20 +203,6 @@ def guard_from(value: Any) -> Guard | None:
     if isinstance(value, str):
         return Guard(value)
     raise checks.refuse("guard", f"one of {', '.join(POLICIES)}, a Guard, or None", value)
-
-
-def checked_guard(guard: Guard | None, before: Guard | None, *, made: int) -> None:
-    """Raise InputError where a guard may not take another's place after `made` steps.
-
-    Shortening changes the bits of every step and is not in the log: past steps are made again by the present guard.
-    """
-    factor, was = (0.0 if one is None else one.shortens for one in (guard, before))
-    if made and factor != was:
-        rule = f"shorten gradients above {was:g} running means" if was else "shorten no gradients"
-        raise InputError(
-            f"guard must {rule}, as in the steps that were made; a branch at step 0 may have any. "
-            f"Received: guard={None if guard is None else guard.told!r}"
-        )
 
 
 def after(guard: Guard, run: Run, problem: Alert | NonFiniteError) -> Answer:
