@@ -172,10 +172,8 @@ class Course(Trained):
         self._checked(guard)
         was, is_ = ("off" if one is None else one.told for one in (before, guard))
         described = {} if guard is None else guard.describe()
-        told = f"{is_} (was {was})"
-        entry = Entry(
-            self.step, self.epoch, "guard", "user", told, guard=described, settings={"guard": (was, is_)}
-        )  # fmt: skip
+        settled: dict[str, Any] = {"guard": described, "settings": {"guard": (was, is_)}}
+        entry = Entry(self.step, self.epoch, "guard", "user", f"{is_} (was {was})", **settled)
         self._act(entry)  # an alarm that is not acted on yet was the other one's: the step is made again
         return [entry]
 
