@@ -1,10 +1,12 @@
 """What the guard costs: the same steps with it and without it, side by side.
 
     python benchmarks/guard/overhead.py [--rounds 31] [--seconds 0.1] [--only NAME]
+    python benchmarks/guard/overhead.py --corpus 10
 
 Both take turns, each time for about so many seconds, in an order that changes from round to round. Of each pair the
 ratio of the processor's times is taken (not of the clock's: a machine may do other things meanwhile); printed are its
-median and quartiles, and the time of a step.
+median and quartiles, and the time of a step. With --corpus it is the time of all healthy runs in so many rounds of the
+guard's own corpus together, in which small networks with small batches are many.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from downslope.streams import Stream
 from downslope.training.setup import set_up
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from corpus import cases as corpus_cases
+
 from machine import describe_machine
 
 
@@ -79,14 +83,39 @@ def measure(engine: str, problem: Problem, rule: Optimizer, rounds: int, share: 
     return ratios, statistics.median(alone)
 
 
+def corpus(rounds: int) -> None:
+    """Print what the guard costs over the runs of the corpus that are never steered into trouble."""
+    healthy = [case for case in corpus_cases(rounds, 900) if case.family in ("constant", "warm-up", "decay")]
+    totals, ratios = [0.0, 0.0], []
+    for turn, case in enumerate(healthy):
+        problem, steps = case.setup().problem, 20 * case.steps
+        took = [0.0, 0.0]
+        for watched in (turn % 2, 1 - turn % 2):
+            watch = Watch(default_limits()) if watched else None
+            seconds("compiled", problem, case.rule, 4, watch)
+            took[watched] = seconds("compiled", problem, case.rule, steps, watch)
+        totals = [one + other for one, other in zip(totals, took, strict=True)]
+        ratios.append(took[1] / took[0])
+    low, middle, high = (100 * (ratio - 1) for ratio in statistics.quantiles(ratios, n=4))
+    print(
+        f"{len(healthy)} runs together: {100 * (totals[1] / totals[0] - 1):+.1f} %; run by run {middle:+.1f} %, ",
+        end="",
+    )
+    print(f"quartiles {low:+.1f} … {high:+.1f} %")
+
+
 def main() -> None:
     """Print a row for each case."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--seconds", type=float, default=0.1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--corpus", type=int, default=0, metavar="ROUNDS")
     arguments = parser.parse_args()
     print(describe_machine())
+    if arguments.corpus:
+        corpus(arguments.corpus)
+        return
     print(f"{'':44} {'a step':>10} {'with the guard':>16}   quartiles")
     for name, case in cases().items():
         if arguments.only not in name:
