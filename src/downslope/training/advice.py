@@ -28,14 +28,7 @@ TINY_UPDATE = 1e-5
 LARGE_PROMISE = 2.0  # −Δθ·g over the loss: more than there is to fall
 LARGE_MOMENTUM = 0.8
 FAR_UPDATE = 3.0  # an update, over those of the epoch before
-LARGER_IS_LONGER = (
-    "momentum",
-    "beta_1",
-    "beta_2",
-    "beta_3",
-    "rho",
-    "alpha",
-)  # or freer
+LARGER_IS_LONGER = ("learning_rate", "momentum", "beta_1", "beta_2", "beta_3", "rho", "alpha")
 LARGER_IS_CALMER = ("batch_size", "epsilon", "weight_decay")
 
 
@@ -140,7 +133,7 @@ def _grew(name: str, settings: Mapping[str, tuple[str, str]]) -> bool:
         return True
     if name in LARGER_IS_CALMER:
         before, after = after, before
-    elif name not in LARGER_IS_LONGER and name != "learning_rate":
+    elif name not in LARGER_IS_LONGER:
         return True
     return after > before
 

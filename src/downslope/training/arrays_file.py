@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,7 +104,8 @@ def read_arrays(directory: Path, piece: Piece) -> dict[str, NDArray[Any]]:
     PermissionError
         If it may not be read.
     """
-    content = _content(directory / piece.file)
+    with _reading(piece):
+        content = (directory / piece.file).read_bytes()
     if len(content) != piece.size:
         raise BrokenError(f"{piece.file} has {len(content)} bytes, not {piece.size}")
     if hashlib.sha256(content).hexdigest() != piece.digest:
@@ -119,14 +121,8 @@ def read_arrays(directory: Path, piece: Piece) -> dict[str, NDArray[Any]]:
 
 def check_there(directory: Path, piece: Piece) -> None:
     """Raise BrokenError unless a file of arrays is there with as many bytes as were written; none of them is read."""
-    try:
+    with _reading(piece):
         size = (directory / piece.file).stat().st_size
-    except PermissionError:
-        raise
-    except FileNotFoundError:
-        raise BrokenError(f"{piece.file} is missing") from None
-    except OSError as error:
-        raise BrokenError(f"{piece.file} could not be read: {error.strerror or error}") from error
     if size != piece.size:
         raise BrokenError(f"{piece.file} has {size} bytes, not {piece.size}")
 
@@ -143,12 +139,14 @@ def digest_of_file(path: Path) -> str | None:
     return digest.hexdigest()
 
 
-def _content(path: Path) -> bytes:
+@contextmanager
+def _reading(piece: Piece) -> Iterator[None]:
+    """Let what the system says of a file be a BrokenError, but that it may not be read."""
     try:
-        return path.read_bytes()
+        yield
     except PermissionError:
         raise
     except FileNotFoundError:
-        raise BrokenError(f"{path.name} is missing") from None
+        raise BrokenError(f"{piece.file} is missing") from None
     except OSError as error:
-        raise BrokenError(f"{path.name} could not be read: {error.strerror or error}") from error
+        raise BrokenError(f"{piece.file} could not be read: {error.strerror or error}") from error

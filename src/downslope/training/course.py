@@ -58,9 +58,9 @@ class Course(Trained):
         self._quiet_until = 0
         self._requests = Requests()
         self._autosave: Autosave | None = None
-        # What is in the log and was not told yet; and where a change left the run while an engine was at work.
+        # What is in the log and was not told yet; and whether who was told, or asked, changed the run since.
         self._untold: list[Entry] = []
-        self._steered: list[Moment] = []
+        self._is_steered = False
         self._listener: Callable[[Run, Entry], None] | None = None
         self._warned: set[str] = set()
 
@@ -68,7 +68,7 @@ class Course(Trained):
         """Return what a copy is made of: it has a history and a log of its own, and is not in training."""
         state = {name: value for name, value in self.__dict__.items() if name != "_requests"}
         own = {"history": self.history.copy(), "_log": self._log.copy(), "_moments": self._moments.copy()}
-        own |= {"_coming": list(self._coming), "_problems": dict(self._problems), "_untold": [], "_steered": []}
+        own |= {"_coming": list(self._coming), "_problems": dict(self._problems), "_untold": [], "_is_steered": False}
         own |= {"_autosave": None, "_listener": None, "_warned": set()}
         return state | own
 
@@ -213,7 +213,7 @@ class Course(Trained):
     def _advance(self, step: int, control: Control, show: Callable[[int], None]) -> None:
         """Train to `step`, or to where something comes between: a change, a stop, an alarm."""
         self._catch_up()
-        self._steered.clear()
+        self._is_steered = False
         now, problem, quiet = self._now, self.problem, self.step < self._quiet_until
         ends = [step, *(entry.step for entry in self._coming[:1]), *([self._quiet_until] if quiet else [])]
         if now.pending is not None:
@@ -224,8 +224,6 @@ class Course(Trained):
             watch.halt = False
 
         def keep(state: State, first: int, records: Sequence[EpochRecord] | NDArray[np.float64]) -> None:
-            if self._steered:
-                return
             if len(records):
                 self.history.extend(np.arange(first, first + len(records)), records)
             moment = dataclasses.replace(now, state=state).settled()
@@ -246,15 +244,12 @@ class Course(Trained):
             self._engine.advance(problem, now.optimizer, now.state, min(ends) - now.state.step, control, keep, watch)
         except NonFiniteError as error:
             cause = error
-        if not self._steered:
-            self._tell()  # soon after it was written: `keep` asked for the engine's return
-        if self._steered:  # what was made or seen since belongs to a way that is left
-            self._now = self._steered[-1]
-            self._moments.cut(self.step)
-            self.history.cut(self.epoch)
-        elif isinstance(cause, NonFiniteError) and (quiet or guard is None or not guard.halts):
+        self._tell()  # soon after it was written: `keep` asked for the engine's return
+        if self._is_steered:  # what was seen belongs to a way that is left
+            return
+        if isinstance(cause, NonFiniteError) and (quiet or guard is None or not guard.halts):
             raise cause
-        elif guard is not None and (cause := cause or (None if watch is None else watch.alarm)) is not None:
+        if guard is not None and (cause := cause or (None if watch is None else watch.alarm)) is not None:
             self._go_back(guard, cause)
 
     def _catch_up(self) -> None:
@@ -349,7 +344,7 @@ class Course(Trained):
             self._log.append(entry)
         else:
             self._write(entry)
-        self._now, self._steered[:] = moment, [moment]
+        self._now, self._is_steered = moment, True
         return entry
 
     def _copy_at(self, step: int, *, before: bool) -> Run:

@@ -56,10 +56,10 @@ class Requests:
                 return self._act(action)
             answer: Future[T] = Future()
             if mine and foretold is not None:
-                answer.set_result(foretold())  # or its error is raised, and nothing waits
-                self._waiting.append((action, Future()))
-            else:
+                told = foretold()  # or its error is raised, and nothing waits
                 self._waiting.append((action, answer))
+                return told
+            self._waiting.append((action, answer))
         return answer.result()
 
     @contextmanager
